@@ -1,0 +1,66 @@
+"""The command line: one thin module a command over an importable function. Commands load on use."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from grader import __version__
+from grader.errors import ExitCode, GraderError
+
+# command → (module, one line of help). The help stands here so that `grader --help` imports nothing.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("grader.cli.demo", "Print, fill, scan, read, mark and report a shipped exam."),
+    "exam": ("grader.cli.exam", "Check an exam file; export its JSON Schema."),
+    "paper": ("grader.cli.paper", "Print an exam's answer sheets."),
+    "form": ("grader.cli.form", "Draft or check the form of a paper printed elsewhere."),
+    "run": ("grader.cli.run", "Mark a batch of scans."),
+    "read-marks": ("grader.cli.read_marks", "Read marks, bubbles and codes only."),
+    "ocr": ("grader.cli.ocr", "Read the text of images."),
+    "score": ("grader.cli.score", "Score responses that are already text."),
+    "replay": ("grader.cli.replay", "Derive a run's marks again and compare."),
+    "report": ("grader.cli.report", "Results, annotated scans and statistics of a run."),
+    "doctor": ("grader.cli.doctor", "What this installation can do, and what is missing."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are run or asked for help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = import_module(COMMANDS[cmd_name][0]).command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="grader")
+def cli() -> None:
+    """Paper in, trustworthy marks out, offline."""
+
+
+def main() -> None:
+    """Entry point: turns the error tree into messages and exit codes."""
+    try:
+        code = cli(standalone_mode=False)
+    except GraderError as error:
+        click.echo(f"error: {error}", err=True)
+        code = error.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = ExitCode.UNUSABLE
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted; run the same command again to resume", err=True)
+        code = ExitCode.INTERRUPTED
+    sys.exit(int(code or 0))

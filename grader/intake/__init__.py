@@ -1,0 +1,1 @@
+"""Files to pages: decode, gate quality, account for every page."""

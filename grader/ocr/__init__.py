@@ -1,0 +1,1 @@
+"""Crops to text with per-character confidence, by engines behind one protocol."""

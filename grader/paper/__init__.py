@@ -1,0 +1,1 @@
+"""Print an exam's answer sheets and write the matching form."""

@@ -1,0 +1,1 @@
+"""Pages to readings: registration, mark reading, identity, codes, crops."""

@@ -1,0 +1,1 @@
+"""Batch execution: the main path, the workers, resuming."""

@@ -1,0 +1,1 @@
+"""Responses to marks: rules for objective items, a model that proposes for free text."""

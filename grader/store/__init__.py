@@ -1,0 +1,1 @@
+"""Append-only events and their projections in one SQLite file."""

@@ -1,0 +1,1 @@
+"""Fit and export the models that ship. The only place where torch may be imported."""
