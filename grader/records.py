@@ -53,6 +53,7 @@ class Registration:
     to_pixels: np.ndarray
     residual: float
     method: str
+    code: str = ""  # text of the page code, where the form has one
 
 
 @dataclass(frozen=True)
