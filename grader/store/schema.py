@@ -1,0 +1,113 @@
+"""The tables of a run: an append-only journal of events, and projections that are derived from it.
+
+`event` is the truth: what a worker read on a page, what a person decided. It can only grow (triggers refuse
+updates and deletes). `page`, `answer` and the CSV files are projections: they can be thrown away and derived
+again from the events, which is what `grader.run.settle` does.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Column,
+    Engine,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    create_engine,
+    event as sa_event,
+    text,
+)
+
+SCHEMA = "grader-run/1"
+metadata = MetaData()
+
+meta = Table("meta", metadata, Column("key", String, primary_key=True), Column("value", Text, nullable=False))
+
+# kind "page": body is the page's record, one per (file, page). Other kinds (decisions of people) leave both empty.
+event = Table(
+    "event",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("at", String, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("file", String),
+    Column("page", Integer),
+    Column("body", Text, nullable=False),
+)
+Index("event_page", event.c.kind, event.c.file, event.c.page, unique=True)
+
+page = Table(
+    "page",
+    metadata,
+    Column("file", String, primary_key=True),
+    Column("page", Integer, primary_key=True),
+    Column("ordinal", Integer, nullable=False, index=True),
+    Column("event_id", Integer, nullable=False),
+    Column("outcome", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("candidate", String, nullable=False),
+    Column("sheet_page", Integer),
+)
+
+answer = Table(
+    "answer",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("candidate", String, nullable=False),
+    Column("item", String, nullable=False),
+    Column("item_order", Integer, nullable=False),
+    Column("sheet_page", Integer),
+    Column("file", String),
+    Column("file_page", Integer),
+    Column("box", String, nullable=False),
+    Column("crop", String, nullable=False),
+    Column("response", Text, nullable=False),
+    Column("mark", Float),
+    Column("max_mark", Float, nullable=False),
+    Column("confidence", Float, nullable=False),
+    Column("status", String, nullable=False),
+    Column("flags", String, nullable=False),
+    Column("marker", String, nullable=False),
+    Column("criteria", Text, nullable=False),
+)
+Index("answer_candidate", answer.c.candidate, answer.c.item)
+Index("answer_status", answer.c.status)
+
+crop = Table("crop", metadata, Column("sha256", String, primary_key=True), Column("png", LargeBinary, nullable=False))
+
+_GUARDS = (
+    "CREATE TRIGGER IF NOT EXISTS event_no_update BEFORE UPDATE ON event"
+    " BEGIN SELECT RAISE(ABORT, 'events are append-only'); END",
+    "CREATE TRIGGER IF NOT EXISTS event_no_delete BEFORE DELETE ON event"
+    " BEGIN SELECT RAISE(ABORT, 'events are append-only'); END",
+)
+
+
+def connect(url: str) -> Engine:
+    """An engine on the store at `url`, its tables created where they are missing."""
+    engine = create_engine(url)
+    if engine.dialect.name == "sqlite":
+        sa_event.listen(engine, "connect", _sqlite_pragmas)
+    metadata.create_all(engine)
+    if engine.dialect.name == "sqlite":
+        with engine.begin() as connection:
+            for guard in _GUARDS:
+                connection.execute(text(guard))
+    return engine
+
+
+def _sqlite_pragmas(connection: object, _record: object) -> None:
+    # WAL with synchronous=NORMAL survives a killed process whole; a power cut may lose the last commits,
+    # which are then pages that a resumed run reads again.
+    cursor = connection.cursor()  # type: ignore[attr-defined]
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute("PRAGMA busy_timeout=30000")
+    cursor.close()

@@ -1,0 +1,254 @@
+"""The store of one run: one SQLite file beside its CSV files. The only door to the tables.
+
+Writers: `grader.run` (page events, projections). Readers: reports, the desk, `replay`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.exc import DatabaseError, OperationalError
+
+from grader.errors import StoreError
+from grader.records import Box, CriterionMark, Outcome, PageRef, PageResult, Status
+from grader.store import records, schema
+
+DATABASE = "run.sqlite"
+
+
+@dataclass(frozen=True)
+class LedgerRow:
+    """What happened to one page of one file."""
+
+    file: str
+    page: int
+    outcome: Outcome
+    reason: str
+    detail: str
+    candidate: str
+    sheet_page: int | None
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    """One answer of one candidate with its mark. file is None where the page is missing.
+
+    box: x, y, width, height in pixels of the page as scanned. crop: SHA-256 for `RunStore.crop`, or "".
+    """
+
+    candidate: str
+    page: int | None
+    item: str
+    response: str
+    mark: float | None
+    max_mark: float
+    confidence: float
+    status: Status
+    flags: tuple[str, ...]
+    file: str | None
+    file_page: int | None
+    crop: str
+    marker: str
+    criteria: tuple[CriterionMark, ...]
+    box: Box
+    item_order: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class PageRecord:
+    """The journal's record of one page. crops: field id → SHA-256."""
+
+    result: PageResult
+    crops: dict[str, str]
+
+
+class RunStore:
+    """One run. Open an existing one with `open`, a new or existing one with `create`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            self._engine = schema.connect(f"sqlite:///{folder / DATABASE}")
+        except DatabaseError as error:
+            raise StoreError(f"{folder / DATABASE} is not a run's store: {error.orig}", "name another folder") from error
+
+    @classmethod
+    def create(cls, folder: Path) -> RunStore:
+        """The run at `folder`, made if it is not there. Raises StoreError if the folder cannot be used."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"cannot make the run folder {folder}: {error.strerror}", "name another folder") from error
+        return cls(folder)
+
+    @classmethod
+    def open(cls, folder: Path) -> RunStore:
+        """The run at `folder`. Raises StoreError if there is none."""
+        if not (folder / DATABASE).is_file():
+            raise StoreError(f"{folder} is not a run: it has no {DATABASE}", "name the folder given to grader run --out")
+        return cls(folder)
+
+    def close(self) -> None:
+        """Release the database file."""
+        self._engine.dispose()
+
+    def __enter__(self) -> RunStore:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # what the run is
+
+    def meta(self) -> dict[str, Any]:
+        """exam, form, form_folder, settings, versions, models, and after settling counts and seconds."""
+        with self._engine.connect() as connection:
+            return {key: json.loads(value) for key, value in connection.execute(select(schema.meta))}
+
+    def set_meta(self, **values: Any) -> None:
+        """Set what describes the run."""
+        with self._engine.begin() as connection:
+            for key, value in values.items():
+                connection.execute(delete(schema.meta).where(schema.meta.c.key == key))
+                connection.execute(insert(schema.meta).values(key=key, value=json.dumps(value, ensure_ascii=False)))
+
+    # the journal
+
+    def done(self) -> set[PageRef]:
+        """The pages that the journal already holds."""
+        query = select(schema.event.c.file, schema.event.c.page).where(schema.event.c.kind == "page")
+        with self._engine.connect() as connection:
+            return {PageRef(file, page) for file, page in connection.execute(query)}
+
+    def record_pages(self, results: Sequence[PageResult]) -> None:
+        """Append the results of pages to the journal, all or none. Raises StoreError when the disk is full."""
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        events, pictures = [], {}
+        for result in results:
+            hashes = {}
+            for field, png in result.crops.items():
+                digest = hashlib.sha256(png).hexdigest()
+                hashes[field] = digest
+                pictures[digest] = png
+            body = records.to_json(result, hashes)
+            ref = result.ref
+            events.append(
+                {"at": now, "actor": "engine", "kind": "page", "file": ref.file, "page": ref.page, "body": body}
+            )
+        try:
+            with self._engine.begin() as connection:
+                if events:
+                    connection.execute(insert(schema.event), events)
+                for digest, png in pictures.items():
+                    statement = insert(schema.crop).prefix_with("OR IGNORE", dialect="sqlite")
+                    connection.execute(statement.values(sha256=digest, png=png))
+        except OperationalError as error:
+            remedy = "make room and run the same command again: what is stored is kept"
+            raise StoreError(f"cannot write to {self.folder / DATABASE}: {error.orig}", remedy) from error
+
+    def page_events(self, order: Sequence[PageRef]) -> Iterator[tuple[int, PageRecord]]:
+        """Event id and record of every page of `order` that the journal holds, streamed in that order."""
+        columns = (schema.event.c.id, schema.event.c.body)
+        with self._engine.connect() as connection:
+            for ref in order:
+                query = select(*columns).where(
+                    schema.event.c.kind == "page", schema.event.c.file == ref.file, schema.event.c.page == ref.page
+                )
+                row = connection.execute(query).first()
+                if row is not None:
+                    yield row.id, PageRecord(*records.from_json(row.body))
+
+    def page_record(self, file: str, page: int) -> PageRecord | None:
+        """The record of one page, or None."""
+        return next((record for _, record in self.page_events([PageRef(file, page)])), None)
+
+    # projections
+
+    def project(self, pages: Iterable[dict[str, Any]], answers: Iterable[dict[str, Any]]) -> None:
+        """Replace the projections by these rows, in one transaction. Both iterables are streamed."""
+        with self._engine.begin() as connection:
+            for table, rows in ((schema.page, pages), (schema.answer, answers)):
+                connection.execute(delete(table))
+                for chunk in _chunks(rows, 500):
+                    connection.execute(insert(table), chunk)
+
+    def ledger(self) -> Iterator[LedgerRow]:
+        """Every page in the order of the plan."""
+        c = schema.page.c
+        query = select(c.file, c.page, c.outcome, c.reason, c.detail, c.candidate, c.sheet_page).order_by(c.ordinal)
+        with self._engine.connect() as connection:
+            for row in connection.execution_options(yield_per=500).execute(query):
+                yield LedgerRow(*row)
+
+    def results(
+        self, *, status: Status | None = None, candidate: str | None = None, item: str | None = None
+    ) -> Iterator[ResultRow]:
+        """Every answer, by candidate and then by the exam's order of items; streamed."""
+        c = schema.answer.c
+        query = select(schema.answer).order_by(c.candidate, c.item_order, c.id)
+        for column, wanted in ((c.status, status), (c.candidate, candidate), (c.item, item)):
+            if wanted is not None:
+                query = query.where(column == wanted)
+        with self._engine.connect() as connection:
+            for row in connection.execution_options(yield_per=500).execute(query):
+                yield _result_row(row)
+
+    def crop(self, sha256: str) -> bytes:
+        """The PNG of a crop. Raises KeyError if there is none."""
+        with self._engine.connect() as connection:
+            png = connection.execute(select(schema.crop.c.png).where(schema.crop.c.sha256 == sha256)).scalar()
+        if png is None:
+            raise KeyError(sha256)
+        return bytes(png)
+
+    def count(self, **by: str) -> dict[str, int]:
+        """Rows of a projection by one column: count(page="outcome") or count(answer="status")."""
+        ((table_name, column_name),) = by.items()
+        table = schema.metadata.tables[table_name]
+        column = table.c[column_name]
+        with self._engine.connect() as connection:
+            return {key: n for key, n in connection.execute(select(column, func.count()).group_by(column))}
+
+
+def _result_row(row: Any) -> ResultRow:
+    x, y, w, h = json.loads(row.box)
+    criteria = tuple(
+        CriterionMark(id_, mark, confidence, tuple(evidence) if evidence else None)
+        for id_, mark, confidence, evidence in json.loads(row.criteria)
+    )
+    return ResultRow(
+        candidate=row.candidate,
+        page=row.sheet_page,
+        item=row.item,
+        response=row.response,
+        mark=row.mark,
+        max_mark=row.max_mark,
+        confidence=row.confidence,
+        status=row.status,
+        flags=tuple(row.flags.split()),
+        file=row.file,
+        file_page=row.file_page,
+        crop=row.crop,
+        marker=row.marker,
+        criteria=criteria,
+        box=(x, y, w, h),
+        item_order=row.item_order,
+    )
+
+
+def _chunks(rows: Iterable[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
+    chunk: list[dict[str, Any]] = []
+    for row in rows:
+        chunk.append(row)
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
