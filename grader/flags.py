@@ -51,7 +51,12 @@ _ROWS = (
     Flag("identity_conflict", "identity", "two sources give different candidates", "考生号来源不一致"),
     Flag("identity_unknown", "identity", "the candidate is not on the roster", "考生不在名单中"),
     Flag("duplicate_page", "identity", "this candidate's page was already read", "该考生此页已读取"),
-    Flag("duplicate_differs", "identity", "a second scan of this page gives another answer", "同一页的两次扫描结果不同"),
+    Flag(
+        "duplicate_differs",
+        "identity",
+        "a second scan of this page gives another answer",
+        "同一页的两次扫描结果不同",
+    ),
     Flag("missing_page", "run", "the page with this answer is missing", "缺少该题所在页"),
     # mark reading
     Flag("mark_doubtful", "marks", "a mark is neither clearly made nor clearly absent", "填涂不明确"),

@@ -19,8 +19,10 @@ from sqlalchemy import (
     Table,
     Text,
     create_engine,
-    event as sa_event,
     text,
+)
+from sqlalchemy import (
+    event as sa_event,
 )
 
 SCHEMA = "grader-run/1"
@@ -28,7 +30,8 @@ metadata = MetaData()
 
 meta = Table("meta", metadata, Column("key", String, primary_key=True), Column("value", Text, nullable=False))
 
-# kind "page": body is the page's record, one per (file, page). Other kinds (decisions of people) leave both empty.
+# kind "page": body is the page's record, one per (file, page). Other kinds, such as people's decisions,
+# leave both empty.
 event = Table(
     "event",
     metadata,
@@ -80,7 +83,9 @@ answer = Table(
 Index("answer_candidate", answer.c.candidate, answer.c.item)
 Index("answer_status", answer.c.status)
 
-crop = Table("crop", metadata, Column("sha256", String, primary_key=True), Column("png", LargeBinary, nullable=False))
+crop = Table(
+    "crop", metadata, Column("sha256", String, primary_key=True), Column("png", LargeBinary, nullable=False)
+)
 
 _GUARDS = (
     "CREATE TRIGGER IF NOT EXISTS event_no_update BEFORE UPDATE ON event"

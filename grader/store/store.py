@@ -77,7 +77,9 @@ class RunStore:
         try:
             self._engine = schema.connect(f"sqlite:///{folder / DATABASE}")
         except DatabaseError as error:
-            raise StoreError(f"{folder / DATABASE} is not a run's store: {error.orig}", "name another folder") from error
+            raise StoreError(
+                f"{folder / DATABASE} is not a run's store: {error.orig}", "name another folder"
+            ) from error
 
     @classmethod
     def create(cls, folder: Path) -> RunStore:
@@ -85,14 +87,18 @@ class RunStore:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StoreError(f"cannot make the run folder {folder}: {error.strerror}", "name another folder") from error
+            raise StoreError(
+                f"cannot make the run folder {folder}: {error.strerror}", "name another folder"
+            ) from error
         return cls(folder)
 
     @classmethod
     def open(cls, folder: Path) -> RunStore:
         """The run at `folder`. Raises StoreError if there is none."""
         if not (folder / DATABASE).is_file():
-            raise StoreError(f"{folder} is not a run: it has no {DATABASE}", "name the folder given to grader run --out")
+            raise StoreError(
+                f"{folder} is not a run: it has no {DATABASE}", "name the folder given to grader run --out"
+            )
         return cls(folder)
 
     def close(self) -> None:
@@ -117,7 +123,9 @@ class RunStore:
         with self._engine.begin() as connection:
             for key, value in values.items():
                 connection.execute(delete(schema.meta).where(schema.meta.c.key == key))
-                connection.execute(insert(schema.meta).values(key=key, value=json.dumps(value, ensure_ascii=False)))
+                connection.execute(
+                    insert(schema.meta).values(key=key, value=json.dumps(value, ensure_ascii=False))
+                )
 
     # the journal
 
@@ -140,7 +148,14 @@ class RunStore:
             body = records.to_json(result, hashes)
             ref = result.ref
             events.append(
-                {"at": now, "actor": "engine", "kind": "page", "file": ref.file, "page": ref.page, "body": body}
+                {
+                    "at": now,
+                    "actor": "engine",
+                    "kind": "page",
+                    "file": ref.file,
+                    "page": ref.page,
+                    "body": body,
+                }
             )
         try:
             with self._engine.begin() as connection:
@@ -159,7 +174,9 @@ class RunStore:
         with self._engine.connect() as connection:
             for ref in order:
                 query = select(*columns).where(
-                    schema.event.c.kind == "page", schema.event.c.file == ref.file, schema.event.c.page == ref.page
+                    schema.event.c.kind == "page",
+                    schema.event.c.file == ref.file,
+                    schema.event.c.page == ref.page,
                 )
                 row = connection.execute(query).first()
                 if row is not None:
@@ -182,7 +199,9 @@ class RunStore:
     def ledger(self) -> Iterator[LedgerRow]:
         """Every page in the order of the plan."""
         c = schema.page.c
-        query = select(c.file, c.page, c.outcome, c.reason, c.detail, c.candidate, c.sheet_page).order_by(c.ordinal)
+        query = select(c.file, c.page, c.outcome, c.reason, c.detail, c.candidate, c.sheet_page).order_by(
+            c.ordinal
+        )
         with self._engine.connect() as connection:
             for row in connection.execution_options(yield_per=500).execute(query):
                 yield LedgerRow(*row)
@@ -214,7 +233,8 @@ class RunStore:
         table = schema.metadata.tables[table_name]
         column = table.c[column_name]
         with self._engine.connect() as connection:
-            return {key: n for key, n in connection.execute(select(column, func.count()).group_by(column))}
+            rows = connection.execute(select(column, func.count()).group_by(column))
+            return {key: number for key, number in rows.tuples()}
 
 
 def _result_row(row: Any) -> ResultRow:
