@@ -1,0 +1,88 @@
+"""grader run: mark a batch of scans."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command("run")
+@click.argument("exam", type=click.Path(path_type=Path))
+@click.option(
+    "--form", required=True, type=click.Path(path_type=Path), help="form.json of the printed paper."
+)
+@click.option(
+    "--scans",
+    "scans",
+    required=True,
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Files or folders of scans.",
+)
+@click.argument("more_scans", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="Run folder; run again to resume."
+)
+@click.option("--candidates", type=click.Path(path_type=Path), help="Roster CSV with a column `candidate`.")
+@click.option("--workers", type=click.IntRange(1), help="Worker processes; one a core by default.")
+@click.option("--executor", default="local", show_default=True, help="Where pages are read: local or serial.")
+@click.option("--ocr", default="ppocr", show_default=True, help="OCR engine.")
+@click.option("--scorer", default="lexical", show_default=True, help="Scorer of short answers.")
+@click.option(
+    "--pdf-dpi", default=200, show_default=True, type=click.IntRange(72, 600), help="For vector PDF pages."
+)
+@click.option("--page-seconds", default=120.0, show_default=True, help="Time limit for one page.")
+def command(
+    exam: Path,
+    form: Path,
+    scans: tuple[Path, ...],
+    more_scans: tuple[Path, ...],
+    out: Path,
+    candidates: Path | None,
+    workers: int | None,
+    executor: str,
+    ocr: str,
+    scorer: str,
+    pdf_dpi: int,
+    page_seconds: float,
+) -> int:
+    """Mark the SCANS of EXAM into the run folder --out.
+
+    Writes results.csv, ledger.csv, run.json and run.sqlite. Run the same command again to resume.
+    """
+    from grader import registry
+    from grader.cli.progress import batch_progress
+    from grader.exam.form import load_form
+    from grader.exam.load import load_exam
+    from grader.reading.roster import Roster
+    from grader.run.batch import exit_code, run_batch
+    from grader.run.job import Job, Settings, check_form_fits
+
+    loaded_exam, loaded_form = load_exam(exam), load_form(form)
+    check_form_fits(loaded_exam, loaded_form, str(form))
+    roster = Roster.load(candidates) if candidates else None
+    job = Job(loaded_exam, loaded_form, form.parent, roster, Settings(ocr, scorer, pdf_dpi))
+    engine = registry.create("executor", executor, workers=workers, page_seconds=page_seconds)
+    with batch_progress() as show:
+        summary = run_batch(job, [*scans, *more_scans], out, engine, show)
+    report(summary, out)
+    return exit_code(summary)
+
+
+def report(summary: dict[str, Any], out: Path) -> None:
+    """The run in a few lines, on stderr."""
+    counts, seconds = summary["counts"], summary["seconds"]["wall"]
+    pages = counts["pages"] - summary["resumed_pages"]
+    lines = [
+        f"{counts['pages']} pages: {counts['read']} read, {counts['rejected']} rejected, "
+        f"{counts['duplicate']} duplicate, {counts['unmatched']} unmatched; {counts['missing']} missing",
+        f"{counts['responses']} answers: {counts['final']} final, {counts['proposed']} proposed, "
+        f"{counts['review']} for review",
+        f"{pages} pages read in {seconds:.1f} s ({pages / seconds:.1f} pages/s)",
+        f"results: {out / 'results.csv'}  ledger: {out / 'ledger.csv'}",
+        f"to look at: grader report {out} --out {out / 'report'}",
+    ]
+    for line in lines:
+        click.echo(line, err=True)

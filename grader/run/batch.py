@@ -1,0 +1,141 @@
+"""A batch: plan, read what is not yet read, settle, write. Run again on the same folder it resumes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from grader import __version__
+from grader.errors import ExitCode, StoreError
+from grader.records import PageResult
+from grader.run.executor import Executor
+from grader.run.job import Job
+from grader.run.output import write_outputs
+from grader.run.pipeline import PageReader
+from grader.run.settle import settle
+from grader.store.store import RunStore
+
+_COMMIT_PAGES = 32  # results that are kept back at most before they are written ...
+_COMMIT_SECONDS = 1.0  # ... and for how long
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a batch stands, for whoever shows it."""
+
+    done: int
+    total: int
+    rejected: int
+    flagged: int
+
+
+def run_batch(
+    job: Job,
+    paths: Sequence[Path],
+    out: Path,
+    executor: Executor,
+    show: Callable[[Progress], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Mark the pages under `paths` into the run folder `out`; returns what run.json says.
+
+    Raises StoreError if `out` holds a run of another exam, form or settings. Interrupted by
+    KeyboardInterrupt or killed, it loses at most the pages of the last second and reads only those again.
+    """
+    from grader.intake.plan import list_pages
+
+    start = time.perf_counter()
+    with RunStore.create(out) as store:
+        models = PageReader(job).models()
+        _claim(store, job, models)
+        order = list_pages(paths)
+        done = store.done()
+        todo = [ref for ref in order if ref not in done]
+        results = _shown(executor.run(job, todo), len(order) - len(todo), len(order), show)
+        _journal(store, results)
+        summary = settle(store, job, order)
+        wall = time.perf_counter() - start
+        summary = {
+            "schema": "grader-run/1",
+            "exam": job.exam.exam.id,
+            **summary,
+            "seconds": {**summary["seconds"], "wall": wall},
+            "peak_memory": executor.peak_memory,
+            "resumed_pages": len(order) - len(todo),
+            "versions": versions(),
+            "models": models,
+            "settings": job.describe()["settings"],
+        }
+        store.set_meta(summary=summary)
+        write_outputs(store, summary)
+    return summary
+
+
+def exit_code(summary: dict[str, Any]) -> ExitCode:
+    """DONE if every page was read and none is missing."""
+    counts = summary["counts"]
+    whole = counts["read"] == counts["pages"] and not counts["missing"]
+    return ExitCode.DONE if whole else ExitCode.DONE_WITH_REJECTS
+
+
+def versions() -> dict[str, str]:
+    """Versions of grader and of the packages that a mark depends on."""
+    found = {"grader": __version__}
+    for package in (
+        "numpy",
+        "onnxruntime",
+        "opencv-python-headless",
+        "pypdfium2",
+        "tokenizers",
+        "sympy",
+        "pint",
+    ):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _claim(store: RunStore, job: Job, models: dict[str, str]) -> None:
+    """Make the run folder this job's, or refuse it."""
+    wanted = {**job.describe(), "models": models}
+    held = store.meta()
+    differing = [key for key, value in wanted.items() if key in held and held[key] != value]
+    if differing:
+        what = ", ".join(differing)
+        raise StoreError(
+            f"{store.folder} holds a run with another {what}", "give another --out, or the same input"
+        )
+    if not held:
+        store.set_meta(**wanted, form_folder=str(job.form_folder.resolve()), versions=versions())
+
+
+def _shown(
+    results: Iterator[PageResult], done: int, total: int, show: Callable[[Progress], None]
+) -> Iterator[PageResult]:
+    rejected = flagged = 0
+    show(Progress(done, total, rejected, flagged))
+    for result in results:
+        done += 1
+        rejected += result.outcome != "read"
+        flagged += sum(mark.status == "review" for mark in result.marks)
+        yield result
+        show(Progress(done, total, rejected, flagged))
+
+
+def _journal(store: RunStore, results: Iterator[PageResult]) -> None:
+    """Write results in small transactions: memory stays bounded and little is lost when the power goes."""
+    kept: list[PageResult] = []
+    last = time.monotonic()
+    try:
+        for result in results:
+            kept.append(result)
+            if len(kept) >= _COMMIT_PAGES or time.monotonic() - last > _COMMIT_SECONDS:
+                store.record_pages(kept)
+                kept, last = [], time.monotonic()
+    finally:
+        store.record_pages(kept)

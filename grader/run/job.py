@@ -1,0 +1,78 @@
+"""What a run is told to do: the exam, the form, the roster and the settings that decide marks."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from grader.errors import FormError, Problem
+from grader.exam.exam import Exam
+from grader.exam.form import Form
+
+if TYPE_CHECKING:
+    from grader.reading.roster import Roster
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings that can change a mark; stored with the run, and a resumed run must have the same.
+
+    ocr, scorer: names in grader.registry. pdf_dpi: resolution at which vector PDF pages are rendered.
+    """
+
+    ocr: str = "ppocr"
+    scorer: str = "lexical"
+    pdf_dpi: int = 200
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything a worker needs. Picklable: it is sent to every worker once."""
+
+    exam: Exam
+    form: Form
+    form_folder: Path
+    roster: Roster | None = None
+    settings: Settings = Settings()
+
+    def describe(self) -> dict[str, Any]:
+        """What identifies the run in its store: a resumed run must describe itself the same way."""
+        return {
+            "exam": json.loads(self.exam.canonical()),
+            "exam_sha256": self.exam.sha256,
+            "form": self.form.model_dump(mode="json", by_alias=True),
+            "form_version": self.form.version,
+            "roster_sha256": self.roster
+            and hashlib.sha256("\n".join(self.roster.candidates).encode()).hexdigest(),
+            "settings": asdict(self.settings),
+        }
+
+
+def check_form_fits(exam: Exam, form: Form, where: str) -> None:
+    """Raise FormError unless every item of the exam has a field on the form, and every item field an item."""
+    items = {item.id for item in exam.items}
+    fields = [f for page in form.pages for f in page.fields if f.role == "item" and f.item is not None]
+    covered = {field.item for field in fields}
+    problems = [
+        Problem(
+            f"field {field.id}",
+            f"answers item {field.item}, which the exam does not have",
+            "print the form again",
+        )
+        for field in fields
+        if field.item not in items
+    ]
+    problems += [
+        Problem(f"item {item.id}", "has no field on the form", "use the form.json printed for this exam")
+        for item in exam.items
+        if item.id not in covered
+    ]
+    if form.exam is not None and form.exam != exam.exam.id:
+        problems.insert(
+            0, Problem("exam", f"the form belongs to exam {form.exam!r}", f"use the form of {exam.exam.id!r}")
+        )
+    if problems:
+        raise FormError(where, problems)

@@ -1,0 +1,95 @@
+"""The files of a run that other programs read: results.csv, ledger.csv, run.json."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from grader.store.store import LedgerRow, ResultRow, RunStore
+
+RESULTS_HEADER = (
+    "candidate",
+    "page",
+    "item",
+    "response",
+    "mark",
+    "max_mark",
+    "confidence",
+    "status",
+    "flags",
+)
+LEDGER_HEADER = ("file", "page", "outcome", "reason", "candidate", "sheet_page")
+
+
+def write_outputs(store: RunStore, summary: dict[str, Any]) -> None:
+    """Write the three files beside the store, each whole or not at all."""
+    with _replacing(store.folder / "results.csv") as file:
+        _write_csv(file, RESULTS_HEADER, (_result(row) for row in store.results()))
+    with _replacing(store.folder / "ledger.csv") as file:
+        _write_csv(file, LEDGER_HEADER, (_ledger(row) for row in store.ledger()))
+    with _replacing(store.folder / "run.json") as file:
+        json.dump(summary, file, ensure_ascii=False, indent=1)
+        file.write("\n")
+
+
+def number(value: float | None) -> str:
+    """A mark for people: no trailing zeros, "" for none."""
+    return "" if value is None else f"{value:g}"
+
+
+def _result(row: ResultRow) -> tuple[object, ...]:
+    return (
+        row.candidate,
+        row.page if row.page is not None else "",
+        row.item,
+        _inert(row.response),
+        number(row.mark),
+        number(row.max_mark),
+        f"{row.confidence:.4f}",
+        row.status,
+        " ".join(row.flags),
+    )
+
+
+def _ledger(row: LedgerRow) -> tuple[object, ...]:
+    page = row.page if row.file else ""
+    return (
+        row.file,
+        page,
+        row.outcome,
+        row.reason,
+        row.candidate,
+        row.sheet_page if row.sheet_page is not None else "",
+    )
+
+
+def _inert(text: str) -> str:
+    """A student's text that a spreadsheet would take for a formula is quoted, as OWASP advises on CSV injection.
+
+    A plain number such as -3.2 stays as it is.
+    """
+    if text[:1] in "=+-@\t\r" and text and not text[1:2].isdigit():
+        return "'" + text
+    return text
+
+
+def _write_csv(file: IO[str], header: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
+    writer = csv.writer(file)
+    writer.writerow(header)
+    writer.writerows(rows)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[IO[str]]:
+    """A file that takes the place of `path` only when it was written to its end."""
+    new = path.with_name(path.name + ".part")
+    with new.open("w", encoding="utf-8", newline="") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)

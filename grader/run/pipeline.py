@@ -1,0 +1,177 @@
+"""The main path: one page of one file in, everything that is known about it out.
+
+    decode → quality gate → registration, marks, codes → OCR → identity → responses → marks
+
+Each step is a pure function of typed records; a page that cannot be used becomes a result with a reason.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+
+from grader import registry
+from grader.errors import PageError
+from grader.exam.exam import ShortAnswerItem
+from grader.exam.form import MarksField, PageForm, TextField
+from grader.flags import FLAGS
+from grader.ocr.protocol import OCREngine
+from grader.records import Outcome, Page, PageRef, PageResult, Reading, Registration, Response
+from grader.run.job import Job
+from grader.scoring.protocol import Scorer
+
+
+class PageReader:
+    """Reads pages for one job. Engines are made on first use and kept."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self._seconds: dict[str, float] = {}
+
+    @cached_property
+    def ocr(self) -> OCREngine:
+        """The engine that reads handwriting."""
+        engine: OCREngine = registry.create("ocr", self.job.settings.ocr)
+        return engine
+
+    @cached_property
+    def scorer(self) -> Scorer | None:
+        """The scorer of short answers, or None where the exam has none."""
+        if not any(isinstance(item, ShortAnswerItem) for item in self.job.exam.items):
+            return None
+        scorer: Scorer = registry.create("scorer", self.job.settings.scorer)
+        return scorer
+
+    def models(self) -> dict[str, str]:
+        """Name of each weight file this job uses → its SHA-256."""
+        has_text = any(isinstance(field, TextField) for page in self.job.form.pages for field in page.fields)
+        ocr = self.ocr.models() if has_text else {}
+        return {**ocr, **(self.scorer.models() if self.scorer else {})}
+
+    def read(self, ref: PageRef) -> PageResult:
+        """Everything about one page. Never raises for a bad page: the result says why."""
+        from grader.intake.decode import load_page
+        from grader.intake.quality import check_quality
+
+        self._seconds = {}
+        sha256 = ""
+        try:
+            with self._stage("decode"):
+                page = load_page(ref, self.job.form.channel, self.job.settings.pdf_dpi)
+                sha256 = page.sha256
+            with self._stage("quality"):
+                check_quality(page)
+            return self.read_page(page)
+        except PageError as error:
+            outcome: Outcome = "unmatched" if FLAGS[error.reason].stage == "registration" else "rejected"
+            return PageResult(ref, outcome, error.reason, str(error), sha256, seconds=self._seconds)
+        except MemoryError:
+            detail = f"{ref.file} page {ref.page} needs more memory than there is"
+            return PageResult(ref, "rejected", "too_large", detail, sha256, seconds=self._seconds)
+
+    def read_page(self, page: Page) -> PageResult:
+        """The main path for a decoded page. Raises PageError."""
+        from grader.reading.identity import identify
+        from grader.reading.page import read_page
+        from grader.scoring.marking import mark_responses
+
+        with self._stage("registration and marks"):
+            registration, readings = read_page(page, self.job.form, self.job.form_folder)
+        page_form = self.job.form.page(registration.page_number)
+        with self._stage("recognition"):
+            texts, crops = self._read_text(page, page_form, registration)
+            readings = [*readings, *texts]
+        identity = identify(registration, readings, self.job.roster)
+        responses = responses_of(page_form, readings, identity.candidate)
+        with self._stage("scoring"):
+            marks = mark_responses(self.job.exam, responses, self.scorer)
+        crops.update(self._flagged_marks(page, page_form, registration, readings))
+        doubtful = identity.flags or (() if identity.candidate else ("identity_unread",))
+        return PageResult(
+            page.ref,
+            "unmatched" if doubtful else "read",
+            doubtful[0] if doubtful else "",
+            sha256=page.sha256,
+            identity=identity,
+            sheet_page=page_form.number,
+            registration=registration,
+            readings=tuple(readings),
+            responses=tuple(responses),
+            marks=tuple(marks),
+            crops=crops,
+            seconds=self._seconds,
+        )
+
+    def _read_text(
+        self, page: Page, page_form: PageForm, registration: Registration
+    ) -> tuple[list[Reading], dict[str, bytes]]:
+        from grader.reading.crops import cut, field_box
+
+        readings, crops = [], {}
+        for field in page_form.fields:
+            if not isinstance(field, TextField):
+                continue
+            crop = cut(page, registration, field)
+            lines = 1 if field.lines == 1 else None
+            text = self.ocr.read(crop, lines=lines, alphabet=field.alphabet)
+            box = field_box(registration, field)
+            readings.append(Reading(field.id, "text", text.text, text.confidence, text.flags, box, (), text))
+            crops[field.id] = _png(crop)
+        return readings, crops
+
+    def _flagged_marks(
+        self, page: Page, page_form: PageForm, registration: Registration, readings: Sequence[Reading]
+    ) -> dict[str, bytes]:
+        """Pictures of the bubbles that a person will be asked about."""
+        from grader.reading.crops import cut, surround
+
+        flagged = {reading.field for reading in readings if reading.kind == "marks" and reading.flags}
+        return {
+            field.id: _png(cut(page, registration, surround(field)))
+            for field in page_form.fields
+            if isinstance(field, MarksField) and field.id in flagged
+        }
+
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._seconds[name] = self._seconds.get(name, 0.0) + time.perf_counter() - start
+
+
+def responses_of(page_form: PageForm, readings: Sequence[Reading], candidate: str) -> list[Response]:
+    """The responses on a page, one an item in the form's order; several fields of an item are joined by lines."""
+    of_field = {reading.field: reading for reading in readings}
+    of_item: dict[str, list[Reading]] = {}
+    for field in page_form.fields:
+        if field.role == "item" and field.item is not None and field.id in of_field:
+            of_item.setdefault(field.item, []).append(of_field[field.id])
+    return [_response(candidate, item, parts) for item, parts in of_item.items()]
+
+
+def _response(candidate: str, item: str, parts: Sequence[Reading]) -> Response:
+    flags = tuple(dict.fromkeys(flag for part in parts for flag in part.flags))
+    if len(parts) > 1 and any(part.value for part in parts):
+        flags = tuple(
+            flag for flag in flags if flag != "blank"
+        )  # one empty part does not make a blank answer
+    return Response(
+        candidate,
+        item,
+        "\n".join(part.value for part in parts),
+        min(part.confidence for part in parts),
+        flags,
+        parts[0].transcription if len(parts) == 1 else None,
+    )
+
+
+def _png(crop: object) -> bytes:
+    import cv2
+
+    ok, data = cv2.imencode(".png", crop)  # type: ignore[call-overload]
+    assert ok
+    return bytes(data)

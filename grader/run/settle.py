@@ -1,0 +1,198 @@
+"""Settling a run: from the journal of pages to the ledger and the answers.
+
+Pages come back in any order; settling goes through them in the order of the plan, so the result does not
+depend on who read what when. It decides what one page alone cannot know: duplicates, second scans that
+differ, missing pages. It is a pure function of the journal and can be repeated at will.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from grader.flags import check
+from grader.records import Mark, Outcome, PageRef, PageResult
+from grader.run.job import Job
+from grader.store.store import PageRecord, RunStore
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What became of one page. differs: items whose answer is another one on a second scan."""
+
+    ordinal: int
+    ref: PageRef
+    event_id: int
+    outcome: Outcome
+    reason: str
+    detail: str
+    candidate: str
+    sheet_page: int | None
+
+
+@dataclass
+class Census:
+    """What the whole batch holds, page by page."""
+
+    pages: list[Settled] = field(default_factory=list)
+    first: dict[tuple[str, int], PageRef] = field(default_factory=dict)  # (candidate, sheet page) → its scan
+    differs: dict[PageRef, set[str]] = field(
+        default_factory=dict
+    )  # first scan → items that a second one disputes
+    missing: list[tuple[str, int]] = field(default_factory=list)
+    absent: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def settle(store: RunStore, job: Job, order: Sequence[PageRef]) -> dict[str, Any]:
+    """Derive the projections of the pages in `order`; returns counts, seconds, missing and absent."""
+    census = take_census(store, job, order)
+    counts = {"pages": len(census.pages), "read": 0, "rejected": 0, "duplicate": 0, "unmatched": 0}
+    for page in census.pages:
+        counts[page.outcome] += 1
+    store.project(_page_rows(census), _answer_rows(store, job, census))
+    statuses = store.count(answer="status")
+    counts["responses"] = sum(statuses.values())
+    counts |= {status: statuses.get(status, 0) for status in ("final", "proposed", "review")}
+    counts["missing"] = len(census.missing)
+    return {"counts": counts, "seconds": census.seconds, "absent": census.absent}
+
+
+def take_census(store: RunStore, job: Job, order: Sequence[PageRef]) -> Census:
+    """Go through the journal once, in the order of the plan."""
+    census = Census()
+    pictures: dict[str, PageRef] = {}
+    for ordinal, (event_id, record) in enumerate(store.page_events(order)):
+        result = record.result
+        for stage, seconds in result.seconds.items():
+            census.seconds[stage] = census.seconds.get(stage, 0.0) + seconds
+        outcome, reason, detail = _outcome(store, census, pictures, result)
+        candidate = result.identity.candidate if result.identity else ""
+        census.pages.append(
+            Settled(ordinal, result.ref, event_id, outcome, reason, detail, candidate, result.sheet_page)
+        )
+    seen = sorted({candidate for candidate, _ in census.first})
+    wanted = [page.number for page in job.form.pages if any(f.role == "item" for f in page.fields)]
+    census.missing = [(c, number) for c in seen for number in wanted if (c, number) not in census.first]
+    if job.roster is not None:
+        census.absent = sorted(set(job.roster.candidates) - set(seen))
+    return census
+
+
+def _outcome(
+    store: RunStore, census: Census, pictures: dict[str, PageRef], result: PageResult
+) -> tuple[Outcome, str, str]:
+    if result.sha256:
+        original = pictures.setdefault(result.sha256, result.ref)
+        if original != result.ref:
+            return "duplicate", "duplicate_file", f"the same image as {original.file} page {original.page}"
+    if result.outcome != "read" or result.identity is None or result.sheet_page is None:
+        return result.outcome, result.reason, result.detail
+    first = census.first.setdefault((result.identity.candidate, result.sheet_page), result.ref)
+    if first == result.ref:
+        return "read", "", ""
+    earlier = store.page_record(first.file, first.page)
+    assert earlier is not None
+    disputed = _disputed(earlier.result, result)
+    if disputed:
+        census.differs.setdefault(first, set()).update(disputed)
+    detail = f"already read from {first.file} page {first.page}"
+    return (
+        "duplicate",
+        "duplicate_page",
+        f"{detail}; answers differ: {', '.join(disputed)}" if disputed else detail,
+    )
+
+
+def _disputed(first: PageResult, second: PageResult) -> list[str]:
+    before = {response.item: response.text for response in first.responses}
+    return [r.item for r in second.responses if before.get(r.item) != r.text]
+
+
+def _page_rows(census: Census) -> Iterator[dict[str, Any]]:
+    for page in census.pages:
+        yield {
+            "file": page.ref.file,
+            "page": page.ref.page,
+            "ordinal": page.ordinal,
+            "event_id": page.event_id,
+            "outcome": page.outcome,
+            "reason": page.reason,
+            "detail": page.detail,
+            "candidate": page.candidate,
+            "sheet_page": page.sheet_page,
+        }
+    # A page that never came has a row too, with no file; it does not count among the pages.
+    for number, (candidate, sheet_page) in enumerate(census.missing):
+        yield {
+            "file": "",
+            "page": number + 1,
+            "ordinal": len(census.pages) + number,
+            "event_id": 0,
+            "outcome": "unmatched",
+            "reason": "missing_page",
+            "detail": f"no scan of sheet page {sheet_page} of candidate {candidate}",
+            "candidate": candidate,
+            "sheet_page": sheet_page,
+        }
+
+
+def _answer_rows(store: RunStore, job: Job, census: Census) -> Iterator[dict[str, Any]]:
+    kept = {page.ref: page for page in census.pages if page.outcome in {"read", "unmatched"}}
+    for _, record in store.page_events(list(kept)):
+        page = kept[record.result.ref]
+        unmatched = (page.reason,) if page.outcome == "unmatched" else ()
+        yield from _rows_of_page(job, record, census.differs.get(page.ref, set()), unmatched)
+    order = {item.id: number for number, item in enumerate(job.exam.items)}
+    for candidate, sheet_page in census.missing:
+        fields = job.form.page(sheet_page).fields
+        for item_id in dict.fromkeys(f.item for f in fields if f.role == "item" and f.item in order):
+            item = job.exam.item(str(item_id))
+            mark = Mark(candidate, item.id, None, item.max_mark, 0.0, "review", ("missing_page",))
+            yield _row(mark, order[item.id], sheet_page=sheet_page)
+
+
+def _rows_of_page(
+    job: Job, record: PageRecord, disputed: set[str], unmatched: tuple[str, ...]
+) -> Iterator[dict[str, Any]]:
+    result = record.result
+    order = {item.id: number for number, item in enumerate(job.exam.items)}
+    readings = {reading.field: reading for reading in result.readings}
+    field_of = {
+        f.item: f.id for page in reversed(job.form.pages) for f in reversed(page.fields) if f.role == "item"
+    }
+    for response, mark in zip(result.responses, result.marks, strict=True):
+        extra = unmatched + (("duplicate_differs",) if mark.item in disputed else ())
+        settled = replace(mark, status="review", flags=check(mark.flags + extra)) if extra else mark
+        reading = readings[field_of[mark.item]]
+        yield _row(
+            settled,
+            order[mark.item],
+            sheet_page=result.sheet_page,
+            file=result.ref.file,
+            file_page=result.ref.page,
+            box=json.dumps(reading.box),
+            crop=record.crops.get(reading.field, ""),
+            response=response.text,
+        )
+
+
+def _row(mark: Mark, order: int, **values: Any) -> dict[str, Any]:
+    criteria = [(c.id, c.mark, c.confidence, c.evidence) for c in mark.criteria]
+    empty = {"file": None, "file_page": None, "box": "[0, 0, 0, 0]", "crop": "", "response": ""}
+    return {
+        **empty,
+        "candidate": mark.candidate,
+        "item": mark.item,
+        "item_order": order,
+        "mark": mark.mark,
+        "max_mark": mark.max_mark,
+        "confidence": mark.confidence,
+        "status": mark.status,
+        "flags": " ".join(mark.flags),
+        "marker": mark.marker,
+        "criteria": json.dumps(criteria),
+        **values,
+    }
