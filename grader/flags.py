@@ -27,6 +27,7 @@ _ROWS = (
     # intake: why a file or page was not read
     Flag("empty_file", "intake", "the file is empty", "文件为空"),
     Flag("not_an_image", "intake", "not an image or a PDF", "不是图片或 PDF"),
+    Flag("unsupported_kind", "intake", "a kind of picture that is not read", "不支持的图片格式"),
     Flag("truncated", "intake", "the file is cut off or damaged", "文件被截断或损坏"),
     Flag("encrypted", "intake", "the PDF needs a password", "PDF 已加密"),
     Flag("too_large", "intake", "the image is larger than allowed", "图片尺寸过大"),

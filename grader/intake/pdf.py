@@ -1,0 +1,161 @@
+"""Pages of PDF files, by PDFium. A page that is one scanned picture gives that picture as it was scanned; any
+other page is rendered. PDFium is used by one thread of a process at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pypdfium2 as pdfium
+import pypdfium2.raw as pdfium_c
+
+from grader.errors import PageError
+from grader.exam.form import Channel
+from grader.intake.pictures import Decoded, believable_dpi, check_size, decode_jpeg, pick_channel
+
+_PASSWORD_ERROR = pdfium_c.FPDF_ERR_PASSWORD
+_SECURITY_ERROR = pdfium_c.FPDF_ERR_SECURITY
+_TAIL_BYTES = 65_536  # some programs append to a PDF; readers look for its end mark well before the end
+_COVERS = 0.85  # of the page: a scan may leave a margin
+_EXPORT_AGAIN = "export or scan the PDF again"
+
+
+def count_pages(path: Path) -> int:
+    """Pages of a PDF. Raises PageError: encrypted, truncated."""
+    with _open(path) as document:
+        return len(document)
+
+
+def decode_page(path: Path, number: int, channel: Channel, dpi: int) -> Decoded:
+    """Decode page `number` (from 1); dpi: resolution for pages that must be rendered.
+
+    Raises PageError: encrypted, truncated, too_large.
+    """
+    status = path.stat()
+    document = _open_once(path, status.st_mtime_ns, status.st_size, os.getpid())
+    if not 1 <= number <= len(document):
+        raise PageError("truncated", "the PDF has no such page", _EXPORT_AGAIN)
+    try:
+        page = document[number - 1]
+        try:
+            scan = _only_picture(page)
+            return _scanned(page, scan, channel) if scan else _rendered(page, channel, dpi)
+        finally:
+            page.close()
+    except pdfium.PdfiumError as error:
+        raise PageError("truncated", f"this page of the PDF is damaged ({error})", _EXPORT_AGAIN) from error
+
+
+def _open(path: Path) -> pdfium.PdfDocument:
+    if not _is_whole(path):  # PDFium would repair it and drop the pages that are lost, without a word
+        raise PageError("truncated", "the PDF stops before its end", _EXPORT_AGAIN)
+    stream = path.open("rb")
+    try:
+        return pdfium.PdfDocument(stream, autoclose=True)
+    except pdfium.PdfiumError as error:
+        stream.close()
+        if error.err_code in (_PASSWORD_ERROR, _SECURITY_ERROR):
+            raise PageError("encrypted", "the PDF needs a password", "save it without a password") from error
+        raise PageError("truncated", f"the PDF is damaged ({error})", _EXPORT_AGAIN) from error
+
+
+@lru_cache(maxsize=1)
+def _open_once(path: Path, mtime_ns: int, size: int, pid: int) -> pdfium.PdfDocument:
+    """Kept open, so that page after page of one file costs no new parse. pid: a forked child opens its own."""
+    return _open(path)
+
+
+def _is_whole(path: Path) -> bool:
+    """True if the end mark is there and, for a linearised file, all the bytes that its head announces
+    (ISO 32000-1, 7.5.5 and annex F)."""
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        head = stream.read(2048)
+        stream.seek(max(0, size - _TAIL_BYTES))
+        tail = stream.read()
+    if b"/Linearized" in head:
+        announced = head.partition(b"/L ")[2].split(maxsplit=1)[:1]
+        digits = announced[0].rstrip(b"/>") if announced else b""
+        if digits.isdigit() and size < int(digits):
+            return False
+    return b"%%EOF" in tail
+
+
+def _only_picture(page: pdfium.PdfPage) -> pdfium.PdfImage | None:
+    """The picture that is the whole page: upright, opaque, nothing else visible. None: the page is rendered."""
+    if pdfium_c.FPDFPage_GetAnnotCount(page):
+        return None
+    picture = None
+    for thing in page.get_objects(max_depth=1):
+        if isinstance(thing, pdfium.PdfImage):
+            if picture is not None:
+                return None
+            picture = thing
+        elif not _is_invisible_text(thing):
+            return None
+    if picture is None or pdfium_c.FPDFPageObj_HasTransparency(picture):
+        return None
+    matrix = picture.get_matrix()
+    upright = abs(matrix.b) + abs(matrix.c) < 1e-3 * (abs(matrix.a) + abs(matrix.d))
+    if not upright or matrix.a <= 0 or matrix.d <= 0:
+        return None
+    left, bottom, right, top = page.get_cropbox()
+    inside = matrix.e >= left - 2 and matrix.f >= bottom - 2  # points: else a part of it is cropped away
+    inside = inside and matrix.e + matrix.a <= right + 2 and matrix.f + matrix.d <= top + 2
+    covers = matrix.a * matrix.d >= _COVERS * (right - left) * (top - bottom)
+    return picture if inside and covers and _is_plain(picture) else None
+
+
+def _is_invisible_text(thing: pdfium.PdfObject) -> bool:
+    """The text layer that OCR programs lay under a scan."""
+    if thing.type != pdfium_c.FPDF_PAGEOBJ_TEXT:
+        return False
+    return bool(pdfium_c.FPDFTextObj_GetTextRenderMode(thing) == pdfium_c.FPDF_TEXTRENDERMODE_INVISIBLE)
+
+
+def _is_plain(picture: pdfium.PdfImage) -> bool:
+    """True for colour spaces in which the stored samples are what is seen (no stencil, ink or palette)."""
+    return picture.get_metadata().colorspace in (
+        pdfium_c.FPDF_COLORSPACE_DEVICEGRAY,
+        pdfium_c.FPDF_COLORSPACE_DEVICERGB,
+        pdfium_c.FPDF_COLORSPACE_CALGRAY,
+        pdfium_c.FPDF_COLORSPACE_CALRGB,
+        pdfium_c.FPDF_COLORSPACE_ICCBASED,
+    )
+
+
+def _scanned(page: pdfium.PdfPage, picture: pdfium.PdfImage, channel: Channel) -> Decoded:
+    width, height = picture.get_px_size()
+    check_size(width, height)
+    inches = picture.get_matrix().a / 72
+    dpi = believable_dpi((width / inches, width / inches), (width, height))
+    if list(picture.get_filters()) == ["DCTDecode"] and picture.get_metadata().bits_per_pixel in (8, 24):
+        found = decode_jpeg(bytes(picture.get_data()), channel)
+        gray, sha256 = found.gray, found.sha256
+    else:
+        pixels = picture.get_bitmap().to_numpy()
+        gray, sha256 = _plain(pixels, channel), _hash(pixels)
+    turns = page.get_rotation() // 90  # clockwise
+    return Decoded(np.ascontiguousarray(np.rot90(gray, -turns)) if turns else gray, dpi, sha256)
+
+
+def _rendered(page: pdfium.PdfPage, channel: Channel, dpi: int) -> Decoded:
+    width, height = page.get_size()
+    check_size(round(width / 72 * dpi), round(height / 72 * dpi))
+    pixels = page.render(scale=dpi / 72, grayscale=channel == "gray").to_numpy()
+    return Decoded(_plain(pixels, channel), float(dpi), _hash(pixels))
+
+
+def _plain(pixels: np.ndarray, channel: Channel) -> np.ndarray:
+    """PDFium's bitmap (height x width x 1, 3 or 4, BGR) as gray that outlives the bitmap."""
+    image = pixels[:, :, 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
+    if image.ndim == 3:
+        image = image[:, :, :3]
+    return np.array(pick_channel(image, channel), order="C")
+
+
+def _hash(pixels: np.ndarray) -> str:
+    return hashlib.sha256(f"{pixels.shape}".encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()
