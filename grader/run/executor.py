@@ -11,7 +11,7 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing import connection, get_context
 from multiprocessing.connection import Connection
@@ -24,6 +24,14 @@ from grader.run.pipeline import PageReader
 
 _QUEUE = 2  # pages given to a worker at a time: one in work, one waiting, so that it never idles
 _ATTEMPTS = 2  # a page that stops its worker this often is not tried again
+
+
+class Reader(Protocol):
+    """What works on pages inside an executor."""
+
+    def read(self, ref: PageRef) -> PageResult:
+        """Everything about one page."""
+        ...
 
 
 class Executor(Protocol):
@@ -62,11 +70,18 @@ class LocalExecutor:
     """Worker processes on this machine.
 
     workers: how many. page_seconds: time limit for one page, after which its worker is replaced.
+    reader: makes the reader of a job in each worker; importable by name.
     """
 
-    def __init__(self, workers: int | None = None, page_seconds: float = 120.0) -> None:
+    def __init__(
+        self,
+        workers: int | None = None,
+        page_seconds: float = 120.0,
+        reader: Callable[[Job], Reader] = PageReader,
+    ) -> None:
         self.workers = workers or os.cpu_count() or 1
         self.page_seconds = page_seconds
+        self.reader = reader
         self.peak_memory = 0
 
     def run(self, job: Job, refs: Iterable[PageRef]) -> Iterator[PageResult]:
@@ -114,7 +129,7 @@ class LocalExecutor:
         # spawn: a child must not inherit the other workers' pipes, or it would not see its parent die
         context = get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=_work, args=(job, theirs), daemon=True)
+        process = context.Process(target=_work, args=(self.reader, job, theirs), daemon=True)
         process.start()
         theirs.close()
         return _Worker(process, ours)
@@ -148,13 +163,13 @@ class LocalExecutor:
         worker.process.join()
 
 
-def _work(job: Job, pipe: Connection) -> None:
+def _work(make_reader: Callable[[Job], Reader], job: Job, pipe: Connection) -> None:
     """A worker's life: read pages until the parent closes the pipe or dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then stops us
     import cv2
 
     cv2.setNumThreads(1)
-    reader = PageReader(job)
+    reader = make_reader(job)
     while True:
         try:
             ref = pipe.recv()

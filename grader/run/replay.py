@@ -115,6 +115,7 @@ def _from_crops(reader: PageReader, store: RunStore, record: PageRecord) -> tupl
             continue
         png = np.frombuffer(store.crop(record.crops[field.id]), np.uint8)
         crop = cv2.imdecode(png, cv2.IMREAD_UNCHANGED)
+        assert crop is not None
         text = reader.ocr.read(crop, lines=1 if field.lines == 1 else None, alphabet=field.alphabet)
         readings.append(
             replace(

@@ -233,8 +233,8 @@ class RunStore:
         table = schema.metadata.tables[table_name]
         column = table.c[column_name]
         with self._engine.connect() as connection:
-            rows = connection.execute(select(column, func.count()).group_by(column))
-            return {key: number for key, number in rows.tuples()}
+            rows = connection.execute(select(column, func.count()).group_by(column)).all()
+            return {row[0]: row[1] for row in rows}
 
 
 def _result_row(row: Any) -> ResultRow:
