@@ -1,0 +1,54 @@
+"""The job of `grader paper`: paper.pdf and form.json for an exam, and for a roster where there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from grader.exam.exam import Exam
+from grader.exam.form import Form
+from grader.paper.baseline import with_baseline
+from grader.paper.layout import MAX_DIGITS, lay_out
+from grader.paper.render import render_pdf
+
+DEFAULT_DIGITS = 8
+
+
+class Candidates(Protocol):
+    """What is needed of a roster."""
+
+    candidates: tuple[str, ...]
+
+    def name(self, candidate: str) -> str: ...
+
+
+def print_sheets(
+    exam: Exam,
+    out: Path,
+    *,
+    roster: Candidates | None = None,
+    size: str = "A4",
+    digits: int | None = None,
+    progress: Callable[[], None] = lambda: None,
+) -> Form:
+    """Write paper.pdf and form.json to the folder `out`, made if need be; returns the form.
+
+    digits: of the candidate number; by default as many as the roster's longest number has. Names on the
+    roster are printed on the sheets and never written to form.json.
+    """
+    people = roster.candidates if roster is not None else None
+    form = lay_out(exam, size=size, candidate_digits=digits or digits_for(people or ()))
+    names = {c: roster.name(c) or "" for c in roster.candidates} if roster is not None else {}
+    out.mkdir(parents=True, exist_ok=True)
+    pdf = out / "paper.pdf"
+    render_pdf(exam, form, people, pdf, names=names, progress=progress)
+    form = with_baseline(form, pdf)
+    form.save(out / "form.json")
+    return form
+
+
+def digits_for(candidates: tuple[str, ...]) -> int:
+    """Columns of the bubbled candidate number: those of the longest number that is all digits."""
+    lengths = [len(c) for c in candidates if c.isdecimal() and len(c) <= MAX_DIGITS]
+    return max(lengths, default=DEFAULT_DIGITS)
