@@ -18,9 +18,11 @@ from grader.exam.exam import ShortAnswerItem
 from grader.exam.form import MarksField, PageForm, TextField
 from grader.flags import FLAGS
 from grader.ocr.protocol import OCREngine
-from grader.records import Outcome, Page, PageRef, PageResult, Reading, Registration, Response
+from grader.records import Box, Outcome, Page, PageRef, PageResult, Reading, Registration, Response
 from grader.run.job import Job
 from grader.scoring.protocol import Scorer
+
+_CROP_DPI = 150  # of the pictures of flagged bubbles: for people to look at, not to read from
 
 
 class PageReader:
@@ -107,16 +109,16 @@ class PageReader:
     def _read_text(
         self, page: Page, page_form: PageForm, registration: Registration
     ) -> tuple[list[Reading], dict[str, bytes]]:
-        from grader.reading.crops import cut, field_box
+        from grader.reading.crops import bounding_box, cut
 
         readings, crops = [], {}
         for field in page_form.fields:
             if not isinstance(field, TextField):
                 continue
-            crop = cut(page, registration, field)
+            crop = cut(page, registration, field, unit=self.job.form.unit)
             lines = 1 if field.lines == 1 else None
             text = self.ocr.read(crop, lines=lines, alphabet=field.alphabet)
-            box = field_box(registration, field)
+            box = bounding_box(registration.to_pixels, (field.x, field.y, field.w, field.h))
             readings.append(Reading(field.id, "text", text.text, text.confidence, text.flags, box, (), text))
             crops[field.id] = _png(crop)
         return readings, crops
@@ -125,11 +127,12 @@ class PageReader:
         self, page: Page, page_form: PageForm, registration: Registration, readings: Sequence[Reading]
     ) -> dict[str, bytes]:
         """Pictures of the bubbles that a person will be asked about."""
-        from grader.reading.crops import cut, surround
+        from grader.reading.crops import cut_box
 
         flagged = {reading.field for reading in readings if reading.kind == "marks" and reading.flags}
+        resolution = _CROP_DPI / 25.4 if self.job.form.unit == "mm" else 1.0
         return {
-            field.id: _png(cut(page, registration, surround(field)))
+            field.id: _png(cut_box(page.gray, registration.to_pixels, _around(field), resolution))
             for field in page_form.fields
             if isinstance(field, MarksField) and field.id in flagged
         }
@@ -167,6 +170,15 @@ def _response(candidate: str, item: str, parts: Sequence[Reading]) -> Response:
         flags,
         parts[0].transcription if len(parts) == 1 else None,
     )
+
+
+def _around(field: MarksField) -> Box:
+    """The box around a field's bubbles and a bubble's height more on every side, in form units."""
+    bubbles = field.bubbles
+    margin = bubbles[0].h
+    x0, y0 = min(b.x for b in bubbles) - margin, min(b.y for b in bubbles) - margin
+    x1, y1 = max(b.x + b.w for b in bubbles) + margin, max(b.y + b.h for b in bubbles) + margin
+    return x0, y0, x1 - x0, y1 - y0
 
 
 def _png(crop: object) -> bytes:
