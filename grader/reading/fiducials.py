@@ -1,0 +1,203 @@
+"""Where a paper that grader printed lies in a picture, by its four corner marks.
+
+Three are rings (a black square ring with a black centre, as in the finder of a QR code), one is a solid
+square, which gives the orientation. Near the picture's corners first, then anywhere in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations, permutations
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from grader.exam.form import AnyMethod, Fiducial, Form, PageForm
+from grader.reading.paperwhite import reduce
+from grader.records import Page
+
+HANDLES_TURNS = True  # any rotation is found without turning the picture
+Located = tuple[np.ndarray, float]
+
+_SEARCH_RESOLUTION = 2.9  # reduced pixels per mm at least: a module of a ring is then 3 pixels
+_CORNER = 0.2  # share of the picture's sides in which a corner mark is looked for first
+_RING_AREAS = (25 / 49, 9 / 49)  # the hole and the centre of a ring, as shares of its outer square
+_MOST = 7  # candidates of one kind that are tried together
+
+
+@dataclass(frozen=True, eq=False)
+class Mark:
+    """A square mark in a picture. corners: 4 x 2, in pixels. area: of the outer square, in pixels²."""
+
+    kind: str
+    centre: np.ndarray
+    corners: np.ndarray
+    area: float
+
+
+def locate(page: Page, page_form: PageForm, method: AnyMethod, form: Form, folder: Path | None) -> list[Located]:
+    """The best fit as [(3x3 homography from form units to pixels, residual in form units)], or [].
+
+    The residual is taken from the marks' own corners, which did not go into the fit of their centres: a
+    wrong assignment, or a mark that only looks like one, turns or stretches them.
+    """
+    small, factor = reduce(page.gray, int(_SEARCH_RESOLUTION * min(page_form.width, page_form.height)))
+    for found in (_near_corners(small), _anywhere(small)):
+        fit = _best_fit(found, page_form)
+        if fit is not None and fit[1] <= form.max_residual:
+            matrix, residual = fit
+            return [(_enlarge(factor) @ matrix, residual)]
+    return []
+
+
+def _enlarge(factor: int) -> np.ndarray:
+    """From pixels of the reduced picture to those of the picture (pixel centres are at whole numbers)."""
+    shift = (factor - 1) / 2
+    return np.array([[factor, 0, shift], [0, factor, shift], [0, 0, 1.0]])
+
+
+# --- finding marks --------------------------------------------------------------------------------------
+
+
+def _near_corners(small: np.ndarray) -> list[Mark]:
+    """The largest mark near each corner of the picture."""
+    height, width = small.shape
+    reach = int(_CORNER * max(height, width))
+    tall, wide = min(reach, height // 2), min(reach, width // 2)
+    found: list[Mark] = []
+    for y in (0, height - tall):
+        for x in (0, width - wide):
+            marks = find_marks(small[y : y + tall, x : x + wide], (x, y), min(height, width))
+            rings = [mark for mark in marks if mark.kind == "ring"]
+            if marks:
+                found.append(max(rings or marks, key=lambda mark: mark.area))
+    return found
+
+
+def _anywhere(small: np.ndarray) -> list[Mark]:
+    """The largest rings and squares of the whole picture."""
+    marks = find_marks(small, (0, 0), min(small.shape))
+    chosen: list[Mark] = []
+    for kind in ("ring", "square"):
+        alike = sorted((mark for mark in marks if mark.kind == kind), key=lambda mark: -mark.area)
+        chosen.extend(alike[:_MOST])
+    return chosen
+
+
+def find_marks(part: np.ndarray, origin: tuple[int, int], side: int) -> list[Mark]:
+    """Rings and solid squares in a part of a reduced picture whose shorter side is `side`."""
+    block = max(15, int(side * 0.08)) | 1  # over twice a mark: paper is always in sight
+    level = max(6.0, 0.12 * float(part.mean()))
+    ink = cv2.adaptiveThreshold(part, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, block, level)
+    contours, tree = cv2.findContours(ink, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)
+    smallest, largest = (side * 0.012) ** 2, (side * 0.06) ** 2
+    marks = []
+    for number, contour in enumerate(contours):
+        if len(contour) < 4:
+            continue
+        _, _, w, h = cv2.boundingRect(contour)
+        if not smallest < w * h < 2 * largest or max(w, h) > 2.2 * min(w, h):
+            continue
+        mark = _as_mark(number, contours, tree[0])
+        if mark is not None and smallest < mark.area < largest:
+            marks.append(Mark(mark.kind, mark.centre + origin, mark.corners + origin, mark.area))
+    return marks
+
+
+def _as_mark(number: int, contours: Sequence[np.ndarray], tree: np.ndarray) -> Mark | None:
+    """The contour as a ring or a solid square, or None. tree: rows of (next, previous, child, parent)."""
+    outer = contours[number]
+    if _depth(number, tree) % 2:  # the outline of a hole
+        return None
+    corners = _quad(outer)
+    if corners is None:
+        return None
+    area = float(cv2.contourArea(corners.astype(np.float32)))
+    hole = _largest_child(number, contours, tree)
+    inside = cv2.contourArea(contours[hole]) if hole >= 0 else 0.0
+    centre = _centroid(outer)
+    if inside < 0.04 * area:
+        return Mark("square", centre, corners, area)
+    core = _largest_child(hole, contours, tree)
+    middle = cv2.contourArea(contours[core]) if core >= 0 else 0.0
+    fits = abs(inside / area - _RING_AREAS[0]) < 0.2 and abs(middle / area - _RING_AREAS[1]) < 0.12
+    if not fits or np.linalg.norm(_centroid(contours[core]) - centre) > 0.1 * np.sqrt(area):
+        return None
+    return Mark("ring", centre, corners, area)
+
+
+def _centroid(contour: np.ndarray) -> np.ndarray:
+    moments = cv2.moments(contour)
+    return np.array([moments["m10"], moments["m01"]]) / max(moments["m00"], 1e-9)
+
+
+def _depth(number: int, tree: np.ndarray) -> int:
+    depth = 0
+    while tree[number][3] >= 0:
+        number, depth = tree[number][3], depth + 1
+    return depth
+
+
+def _largest_child(number: int, contours: Sequence[np.ndarray], tree: np.ndarray) -> int:
+    best, size, child = -1, 0.0, tree[number][2]
+    while child >= 0:
+        area = cv2.contourArea(contours[child])
+        if area > size:
+            best, size = child, area
+        child = tree[child][0]
+    return best
+
+
+def _quad(contour: np.ndarray) -> np.ndarray | None:
+    """Corners of a contour that is nearly a convex quadrilateral (4 x 2 float64), or None."""
+    hull = cv2.convexHull(contour)
+    full = cv2.contourArea(hull)
+    if full <= 0 or cv2.contourArea(contour) < 0.85 * full:
+        return None
+    corners = cv2.approxPolyDP(hull, 0.1 * cv2.arcLength(hull, True) / 2, True)
+    if len(corners) != 4:
+        return None
+    corners = corners.reshape(4, 2).astype(np.float64)
+    kept = cv2.contourArea(corners.astype(np.float32)) / full
+    sides = np.linalg.norm(corners - np.roll(corners, 1, axis=0), axis=1)
+    return corners if kept > 0.82 and sides.min() > 0.55 * sides.max() else None
+
+
+# --- fitting the page -----------------------------------------------------------------------------------
+
+
+def _best_fit(found: list[Mark], page_form: PageForm) -> Located | None:
+    """The assignment of marks to the form's fiducials with the smallest residual (matrix, residual)."""
+    wanted = page_form.fiducials
+    if len(wanted) < 4:
+        return None
+    best: Located | None = None
+    for chosen in combinations(found, len(wanted)):
+        if sorted(mark.kind for mark in chosen) != sorted(fiducial.kind for fiducial in wanted):
+            continue
+        areas = [mark.area for mark in chosen]
+        if max(areas) > 3 * min(areas):
+            continue
+        for marks in permutations(chosen):
+            if any(mark.kind != fiducial.kind for mark, fiducial in zip(marks, wanted, strict=True)):
+                continue
+            fit = _fit(marks, wanted)
+            if fit is not None and (best is None or fit[1] < best[1]):
+                best = fit
+    return best
+
+
+def _fit(marks: tuple[Mark, ...], wanted: tuple[Fiducial, ...]) -> Located | None:
+    """Homography through the centres, and how far the marks' corners are from where it puts them."""
+    model = np.array([(f.x, f.y) for f in wanted], np.float64)
+    seen = np.array([mark.centre for mark in marks])
+    matrix, _ = cv2.findHomography(model, seen, 0)
+    if matrix is None or not np.isfinite(matrix).all() or np.linalg.det(matrix) <= 0:
+        return None
+    inverse = np.linalg.inv(matrix)
+    corners = cv2.perspectiveTransform(np.concatenate([m.corners for m in marks])[None], inverse)[0]
+    half = np.repeat([f.size / 2 for f in wanted], 4)
+    offsets = np.abs(corners - np.repeat(model, 4, axis=0))  # by symmetry every corner is at (half, half)
+    return matrix, float(np.sqrt(((offsets - half[:, None]) ** 2).sum(axis=1).mean()))
