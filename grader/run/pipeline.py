@@ -115,7 +115,7 @@ class PageReader:
         for field in page_form.fields:
             if not isinstance(field, TextField):
                 continue
-            crop = cut(page, registration, field, unit=self.job.form.unit)
+            crop = cut(page, registration, field)
             lines = 1 if field.lines == 1 else None
             text = self.ocr.read(crop, lines=lines, alphabet=field.alphabet)
             box = bounding_box(registration.to_pixels, (field.x, field.y, field.w, field.h))
