@@ -75,7 +75,8 @@ def recompose(exam: Exam, form: Form) -> Sheet:
         if sheet.form.version == form.version:
             return sheet
     raise UsageError(
-        f"the form {form.version} was not laid out from the exam {exam.exam.id}", "make it again: grader paper"
+        f"the form {form.version} was not laid out from the exam {exam.exam.id}",
+        "make it again: grader paper",
     )
 
 

@@ -41,6 +41,7 @@ def render_pdf(
     Raises UsageError if `form` is not the form of `exam` or its codes would be too fine to read, ExamError
     for characters that the print font does not have.
     """
+    typeface.register()
     sheet = recompose(exam, form)
     _check_characters(exam, sheet)
     _warn_about_names(names or {})
@@ -218,7 +219,11 @@ def _check_characters(exam: Exam, sheet: Sheet) -> None:
     """Every character of the sheet must be in the font: a hollow box on paper helps nobody."""
     texts = [stroke.text for page in sheet.ink for stroke in page if isinstance(stroke, Text)]
     labels = [
-        b.label for page in sheet.form.pages for f in page.fields if isinstance(f, MarksField) for b in f.bubbles
+        b.label
+        for page in sheet.form.pages
+        for f in page.fields
+        if isinstance(f, MarksField)
+        for b in f.bubbles
     ]
     absent = typeface.missing([*texts, *labels])
     if absent:
@@ -235,5 +240,3 @@ def _warn_about_names(names: Mapping[str, str]) -> None:
     if absent:
         listed = ", ".join(f"{char} (U+{ord(char):04X})" for char in absent)
         log.warning("names are printed with %s for characters not in the font: %s", typeface.MISSING, listed)
-
-

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from reportlab.pdfbase import pdfmetrics
-from reportlab.pdfbase.ttfonts import TTFont
+from reportlab.pdfbase.ttfonts import TTFont, TTFontFile
 
 from grader.resources import font_path
 
@@ -22,10 +22,15 @@ def register() -> None:
         pdfmetrics.registerFont(TTFont(name, str(font_path(file))))
 
 
+@lru_cache(maxsize=8)
+def characters(file: str) -> frozenset[int]:
+    """The code points that a shipped font file can set."""
+    return frozenset(TTFontFile(str(font_path(file))).charToGlyph)
+
+
 def missing(texts: Iterable[str]) -> list[str]:
     """The characters of `texts` that the print fonts do not have, in code point order."""
-    register()
-    known = pdfmetrics.getFont(REGULAR).face.charToGlyph
+    known = characters(_FILES[REGULAR])
     return sorted({char for text in texts for char in text if ord(char) not in known})
 
 
@@ -37,4 +42,5 @@ def replace_missing(text: str) -> str:
 
 def width(text: str, bold: bool, points: float) -> float:
     """Width of a text in points."""
+    register()
     return float(pdfmetrics.stringWidth(text, BOLD if bold else REGULAR, points))
