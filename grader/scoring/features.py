@@ -55,6 +55,10 @@ class Weights:
         language = "zh" if ord(unit[0]) >= 0x3400 else "en"
         return self._table[language].get(unit, self._unseen[language])
 
+    def lists(self, unit: str) -> bool:
+        """Whether the table holds a word or a Chinese bigram."""
+        return unit in self._table["zh" if ord(unit[0]) >= 0x3400 else "en"]
+
     def sum(self, units: frozenset[str] | set[str]) -> float:
         # fsum is exact, so the order of the set, which changes from process to process, cannot show
         return math.fsum(map(self.of, units)) if units else 0.0
@@ -142,20 +146,47 @@ class Extractor:
 
     def points(self, reference: View, answer: View) -> list[float]:
         """The recall of each clause of the reference."""
-        clauses = [_clause_units(reference, start, end) for start, end in reference.clauses]
-        return [_share(self.weights.sum(units & answer.small), self.weights.sum(units)) for units in clauses if units]
+        total = self.weights.sum
+        return [_share(total(units & answer.small), total(units)) for units in reference.clause_units]
 
     def best_clause(self, reference: View, answer: View) -> tuple[float, tuple[int, int] | None]:
         """(F1, [start, end) in the normalised answer) of the clause closest to the reference."""
         best: tuple[float, tuple[int, int] | None] = (0.0, None)
         whole = self.weights.sum(reference.small)
-        for start, end in answer.clauses:
-            units = _clause_units(answer, start, end)
+        for span, units in zip(answer.clauses, answer.clause_units, strict=True):
             shared = self.weights.sum(units & reference.small)
             score = _f1(_share(shared, whole), _share(shared, self.weights.sum(units)))
             if score > best[0]:
-                best = (score, (start, end))
+                best = (score, span)
         return best
+
+    def closest(self, criterion: Sequence[View], answer: View) -> tuple[int, int] | None:
+        """[start, end) in the normalised answer of the run of clauses closest to any text of a criterion: from
+        the best clause, neighbours are taken in while the F1 grows. None where nothing is shared."""
+        best: tuple[float, tuple[int, int] | None] = (0.0, None)
+        for view in criterion:
+            best = max(best, self._stretch(view, answer), key=lambda found: found[0])
+        return best[1]
+
+    def _stretch(self, reference: View, answer: View) -> tuple[float, tuple[int, int] | None]:
+        score, span = self.best_clause(reference, answer)
+        if span is None:
+            return score, None
+        whole = self.weights.sum(reference.small)
+        first = last = answer.clauses.index(span)
+        units = answer.clause_units[first]
+        while True:
+            grown = []
+            for start, end, new in ((first - 1, last, first - 1), (first, last + 1, last + 1)):
+                if 0 <= new < len(answer.clauses):
+                    wider = units | answer.clause_units[new]
+                    shared = self.weights.sum(wider & reference.small)
+                    f1 = _f1(_share(shared, whole), _share(shared, self.weights.sum(wider)))
+                    grown.append((f1, start, end, wider))
+            better = max(grown, key=lambda one: one[0], default=(0.0, first, last, units))
+            if better[0] <= score:
+                return score, (answer.clauses[first][0], answer.clauses[last][1])
+            score, first, last, units = better
 
     def _fuzzy(self, reference: View, answer: View, recall: float) -> float:
         """Recall that also counts misspelt Latin words by their trigram Dice."""
@@ -178,10 +209,6 @@ class Extractor:
         turned = math.fsum(self.weights.of(unit) for unit in common if not ours[unit] & theirs[unit])
         both = math.fsum(self.weights.of(unit) for unit in common if len(ours[unit]) > len(theirs[unit]))
         return _share(turned, weight), _share(both, weight)
-
-
-def _clause_units(view: View, start: int, end: int) -> frozenset[str]:
-    return frozenset(token.text for token in view.tokens if start <= token.start < end)
 
 
 def _polarities(tokens: Sequence[Token]) -> dict[str, set[bool]]:

@@ -24,8 +24,7 @@ _CLAUSE_END = re.compile(r"[。！？；;!?\n,，、:：()（）]|\.(?!\d)")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 _NEGATION_EN = frozenset(
-    "not no never none neither nor cannot without nothing hardly isnt arent wasnt werent dont doesnt didnt cant wont "
-    "couldnt wouldnt shouldnt hasnt havent hadnt unable fail lack nobody".split()
+    ["not", "no", "never", "none", "neither", "nor", "cannot", "without", "nothing", "hardly", "isnt", "arent", "wasnt", "werent", "dont", "doesnt", "didnt", "cant", "wont", "couldnt", "wouldnt", "shouldnt", "hasnt", "havent", "hadnt", "unable", "fail", "lack", "nobody"]
 )
 _NEGATION_ZH = re.compile(r"(?<![特区分差级性鉴识])(?:不(?![仅但断管论只])|没|无(?!论)|(?<!除)非(?!常)|未|勿|别(?!的|人)|否(?!则))")
 NEGATION_REACH = 4  # tokens that a negation before them turns, within the clause
@@ -86,10 +85,21 @@ class View:
                 word = match.group().replace("'", "").replace("’", "")
                 cjk = len(word) == 1 and ord(word) >= 0x3400
                 negated = place - last <= NEGATION_REACH
-                if match.start() in negations or word in _NEGATION_EN or word.endswith("nt") and "'" in match.group():
+                if match.start() in negations or word in _NEGATION_EN or (word.endswith("nt") and "'" in match.group()):
                     last = place
                 found.append(Token(word if cjk else stem(word), match.start(), match.end(), cjk, negated))
         return tuple(found)
+
+    @cached_property
+    def clause_units(self) -> tuple[frozenset[str], ...]:
+        """The tokens of each clause, in the order of `clauses`."""
+        tokens = list(self.tokens)
+        units = []
+        for _, end in self.clauses:
+            count = next((place for place, token in enumerate(tokens) if token.start >= end), len(tokens))
+            units.append(frozenset(token.text for token in tokens[:count]))
+            del tokens[:count]
+        return tuple(units)
 
     @cached_property
     def negations(self) -> int:

@@ -18,7 +18,7 @@ class Row:
     source: name of the set. item: the question's id within the set. references: any one of them is a full
     answer. score: the human's mark divided by the maximum, 0 to 1. label: for sets that grade in words;
     there, "incorrect" says only that the answer is not fully right (it may be partly right).
-    top: the largest mark on the scale that the human used (1 where graded in words).
+    top: the number of steps on the scale that the human used (1 where graded in words).
     """
 
     source: str
@@ -30,7 +30,7 @@ class Row:
     score: float
     language: Literal["zh", "en"]
     label: Label = ""
-    top: float = 1.0
+    top: int = 1
 
     @property
     def group(self) -> str:

@@ -14,10 +14,11 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 from xml.etree import ElementTree
 
 from grader.errors import UsageError
-from grader.training.rows import Row, Split
+from grader.training.rows import Label, Row, Split
 
 _SPACES = re.compile(r"[ \t\xa0]+")
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
@@ -84,7 +85,7 @@ def _semeval_question(xml: bytes, name: str, split: Split) -> Iterator[Row]:
         label = answer.attrib["accuracy"]
         yield Row(
             name, split, root.attrib["id"], _clean(root.findtext("questionText")), references,
-            _clean(answer.text), float(label == "correct"), "en", label,  # type: ignore[arg-type]
+            _clean(answer.text), float(label == "correct"), "en", cast(Label, label),
         )  # fmt: skip
 
 
@@ -102,12 +103,13 @@ def _saf(folder: Path) -> Iterator[Row]:
             references = tuple(_clean("".join(node.itertext())) for node in root.iter("referenceAnswer"))
             for answer in root.iter("studentAnswer"):
                 text, score = _clean(answer.findtext("response")), float(answer.findtext("score") or 0)
-                yield Row("saf", split, path.stem, question, references, text, score, "en", top=1.0)
+                yield Row("saf", split, path.stem, question, references, text, score, "en", top=8)
 
 
 # Chinese sets of SAS-Datasets (Lai et al.)
 
 _ZH = "zh_sas_datasets"
+_PARTS: tuple[Split, Split] = ("train", "test")
 
 
 def _table(path: Path) -> list[list[str]]:
@@ -116,12 +118,12 @@ def _table(path: Path) -> list[list[str]]:
 
 
 def _ads(folder: Path) -> Iterator[Row]:
-    for split in ("train", "test"):
+    for split in _PARTS:
         lines = (folder / _ZH / "ADS" / f"{split}.jsonl").read_text(encoding="utf-8-sig").splitlines()
         for data in map(json.loads, filter(None, lines)):
             references = tuple(filter(None, (_clean(data[f"reference{n}"]) for n in (1, 2, 3))))
             yield Row(
-                "ads", split, data["q_id"], _clean(data["question"]), references,  # type: ignore[arg-type]
+                "ads", split, data["q_id"], _clean(data["question"]), references,
                 _clean(data["answer"]), float(data["score"]) / 10, "zh", top=10,
             )  # fmt: skip
 
@@ -165,14 +167,12 @@ def _asap_sas(folder: Path) -> Iterator[Row]:
         public.setdefault(int(row[1]), []).append(row)
     for prompt, top in _ASAP_TOP.items():
         question, reference = _asap_prompt(root / "prompts" / f"Data_Set_#{prompt}--ReadMeFirst.txt")
-        fixed = {"item": str(prompt), "question": question, "references": (reference,), "language": "en"}
         train = [(row[5], float(row[2])) for row in _table(root / f"train_{prompt}.tsv")]
         test = [(row[2], solution[row[0]]) for row in public[prompt]]
-        for split, pairs in (("train", train), ("test", test)):
+        for split, pairs in zip(_PARTS, (train, test), strict=True):
             for text, mark in pairs:
-                yield Row(  # type: ignore[misc]
-                    source="asap_sas", split=split, text=_clean(text), score=mark / top, top=top, **fixed  # type: ignore[arg-type]
-                )  # fmt: skip
+                shared = (str(prompt), question, (reference,), _clean(text))
+                yield Row("asap_sas", split, *shared, mark / top, "en", top=top)
 
 
 def _asap_prompt(path: Path) -> tuple[str, str]:
@@ -187,11 +187,12 @@ def _asap_prompt(path: Path) -> tuple[str, str]:
     return _clean(prompt)[:2000], _clean(re.sub(r"[•�*]|--AND--", "", body))
 
 
+_SHARE_ALIKE = "CC BY-SA 3.0"
 SETS: dict[str, GradedSet] = {
     one.name: one
     for one in (
-        GradedSet("scientsbank", "en", "CC BY-SA 3.0", True, lambda f: _semeval(f, "scientsbank", "sciEntsBank")),
-        GradedSet("beetle", "en", "CC BY-SA 3.0", True, lambda f: _semeval(f, "beetle", "beetle")),
+        GradedSet("scientsbank", "en", _SHARE_ALIKE, True, lambda f: _semeval(f, "scientsbank", "sciEntsBank")),
+        GradedSet("beetle", "en", _SHARE_ALIKE, True, lambda f: _semeval(f, "beetle", "beetle")),
         GradedSet("saf", "en", "MIT", True, _saf),
         GradedSet("ads", "zh", "Apache-2.0", True, _ads),
         GradedSet("le", "zh", "Apache-2.0", True, _le),

@@ -1,0 +1,193 @@
+"""Why a person should look at a short answer: coded reasons from its text and from the model's doubt.
+
+Pure functions over measurements. Text is data: an answer that addresses the marker or the model is marked like
+any other and flagged. Numeric limits come from validation (see `Limits`); rules that need none are stated here.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from grader.scoring.features import NAMES, Weights
+from grader.scoring.text import LIMIT, View, look
+
+_PLACE = {name: place for place, name in enumerate(NAMES)}
+
+OCR_DOUBT = 0.80  # reading confidence below which the text itself is in doubt
+_REPEAT_LEAST = 12  # tokens; a shorter reference is what anybody would write
+_LIST_LEAST = 4
+
+_SPECIAL = re.compile(
+    r"\[\s*/?\s*(?:sep|cls|mask|pad|unk|inst|bos|eos)\s*\]|<\s*/?\s*(?:s|pad|unk|mask|bos|eos|sep|cls|system|user|assistant)\s*>"
+    r"|<\|[^|<>]{1,40}\|>|<<\s*/?\s*sys\s*>>",
+    re.IGNORECASE,
+)
+_PROMPT = re.compile(
+    r"\b(?:give|award|assign|grant|grade|mark|score|rate)\b[^.\n]{0,40}\b(?:full|maximum|max|perfect|top|highest|all)\b"
+    r"[^.\n]{0,12}\b(?:marks?|points?|scores?|grades?|credit)\b"
+    r"|\b(?:ignore|disregard|forget)\b[^.\n]{0,30}\b(?:instructions?|rubric|above|previous|prior|question|criteria)\b"
+    r"|\b(?:dear|hello|please)\b[^.\n]{0,12}\b(?:teacher|examiner|grader|marker|sir|madam)\b"
+    r"|\b(?:you are|act as)\b[^.\n]{0,25}\b(?:grader|marker|examiner|assistant|model|ai)\b"
+    r"|\b(?:this|the) (?:answer|response) is (?:(?:completely|fully|totally|100%) )?(?:correct|right|perfect)\b"
+    r"|\bsystem prompt\b"
+    r"|(?:给|打|判|评|赏|求|送)[^。\n]{0,8}(?:满分|高分|全分|及格|分吧)"
+    r"|满分(?:答案|谢谢|吧)|(?:忽略|无视|忘记|不要管)[^。\n]{0,12}(?:指令|要求|标准|规则|题目|提示|以上|上面)"
+    r"|(?:老师|阅卷(?:人|员|老师)?|评卷(?:人|员|老师)?)[^。\n]{0,10}(?:求|请|谢谢|辛苦|您好|你好|高抬贵手|手下留情)"
+    r"|(?:求|请|谢谢)[^。\n]{0,4}(?:老师|阅卷|评卷)|(?:本|该|此|这个|我的)(?:答案|回答)(?:是)?(?:完全)?(?:正确|满分)"
+    r"|系统提示|你是[^。\n]{0,8}(?:评分|阅卷|助手|模型)",
+)
+_SCRIPTS = (("latin", re.compile(r"[A-Za-z]")), ("other", re.compile(r"[\u0370-\u03ff\u0400-\u04ff]")))
+_WORD = re.compile(r"[^\W\d_]+")
+_INVISIBLE = frozenset("\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u2060\u2061\u2062\u2063\u2064\ufeff\ufffd")
+
+_FUNCTION_EN = frozenset(
+    ["a", "an", "the", "is", "are", "was", "were", "be", "been", "being", "am", "do", "does", "did", "has", "have", "had", "will", "would", "can", "could", "should", "may", "might", "must", "it", "its", "they", "them", "their", "he", "she", "his", "her", "we", "our", "you", "your", "i", "my", "this", "that", "these", "those", "of", "to", "in", "on", "at", "by", "for", "with", "from", "as", "than", "then", "so", "because", "if", "when", "while", "which", "who", "what", "where", "and", "or", "but", "not", "no", "there", "into", "out", "up", "more"]
+)
+_FUNCTION_ZH = re.compile(r"[的是了在有为和与或被把将使让可会能要应则其这那所以因而且并由于对从到时如就都也]")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Numbers chosen on held-out questions; the model card gives the rule for each.
+
+    confidence: below it a mark is low_confidence. boundary: probability gap to the next mark.
+    """
+
+    confidence: float
+    boundary: float
+    copied: float
+    off_topic: float
+    unknown: float
+    polarity: float
+    both: float
+    contradiction: float
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What the limits are set on. features: the holistic vector; contradiction: the model's probability."""
+
+    copied: float
+    recall: float
+    topical: float
+    unknown: float
+    polarity: float
+    both: float
+    contradiction: float
+
+
+def measure(
+    answer: View, question: View, references: Sequence[View], features: Sequence[float], opposed: float, weights: Weights
+) -> Measures:
+    """Measure one answer. opposed: the model's probability that it contradicts the reference."""
+    known = question.small.union(*(reference.small for reference in references))
+    topic = max((weights.sum(answer.small & view.small) for view in (*references, question)), default=0.0)
+    units = answer.large | answer.small
+    asked = units & (question.large | question.small)
+    recall = float(features[_PLACE["recall"]])
+    return Measures(
+        copied=weights.sum(asked) / weights.sum(units) if units and len(answer.tokens) > 3 else 0.0,
+        recall=recall,
+        topical=max(topic / max(weights.sum(answer.small), 1e-9), recall),
+        unknown=_unknown(answer, known, references, weights),
+        polarity=float(features[_PLACE["polarity_mismatch"]]) * recall,
+        both=float(features[_PLACE["both_polarities"]]) * recall,
+        contradiction=opposed,
+    )
+
+
+def _unknown(answer: View, known: frozenset[str], references: Sequence[View], weights: Weights) -> float:
+    """Share of the answer in units that neither the word table nor the item knows: words, Chinese bigrams."""
+    pairs = frozenset[str]().union(*(reference.large for reference in references))
+    words = [token.text for token in answer.tokens if not token.cjk and token.text[0].isalpha()]
+    bigrams = [pair for pair in answer.large if " " not in pair]
+    strange = sum(word not in known and not weights.lists(word) for word in words)
+    strange += sum(pair not in pairs and not weights.lists(pair) for pair in bigrams)
+    return strange / (len(words) + len(bigrams)) if words or bigrams else 0.0
+
+
+def text_flags(raw: str, answer: View, question: View, references: Sequence[View], language: str) -> list[str]:
+    """Reasons that need no measured limit: what the text is made of."""
+    found = []
+    if control_text(raw):
+        found.append("control_text")
+    if len(raw.rstrip()) > LIMIT:
+        found.append("too_long")
+    if not answer.tokens or repeated(answer):
+        found.append("gibberish")
+    if wrong_language(answer, references, language):
+        found.append("wrong_language")
+    if any(repeats(answer, reference) for reference in references):
+        found.append("repeats_reference")
+    if keyword_list(answer, references):
+        found.append("keyword_list")
+    return found
+
+
+def model_flags(measures: Measures, limits: Limits) -> list[str]:
+    """Reasons measured against validation limits."""
+    checks = (
+        ("copied_question", measures.copied >= limits.copied),
+        ("off_topic", measures.topical <= limits.off_topic),
+        ("gibberish", measures.unknown >= limits.unknown),
+        ("negated_reference", measures.polarity >= limits.polarity),
+        ("contradiction", measures.both >= limits.both or measures.contradiction >= limits.contradiction),
+    )
+    return [code for code, hit in checks if hit]
+
+
+def control_text(raw: str) -> bool:
+    """Prompt-like text, special tokens, invisible or control characters, words of mixed alphabets."""
+    head = raw[: 5 * LIMIT]
+    if any(map(_invisible, head)):
+        return True
+    if any(all(script.search(word) for _, script in _SCRIPTS) for word in _WORD.findall(head)):
+        return True
+    plain = look(head, 5 * LIMIT).text
+    return bool(_SPECIAL.search(head) or _SPECIAL.search(plain) or _PROMPT.search(plain))
+
+
+def _invisible(character: str) -> bool:
+    if character in _INVISIBLE:
+        return True
+    return character not in "\n\r\t\v\f" and unicodedata.category(character) in ("Cc", "Cf", "Co", "Cs")
+
+
+def repeated(answer: View) -> bool:
+    """The same few tokens over and over, or one character held down."""
+    tokens = [token.text for token in answer.tokens]
+    if len(tokens) >= 8 and len(set(tokens)) <= len(tokens) / 4:
+        return True
+    return bool(re.search(r"([^\W\d])\1{5,}", answer.text))
+
+
+def wrong_language(answer: View, references: Sequence[View], language: str) -> bool:
+    """Mostly in the other language, though no reference is. Short answers in symbols or names are left alone."""
+    letters = [token for token in answer.tokens if token.cjk or token.text[0].isalpha()]
+    if len(letters) < 4:
+        return False
+    expected = [reference.cjk_share for reference in references if reference.tokens]
+    if language == "zh":
+        return answer.cjk_share < 0.15 and all(share > 0.5 for share in expected)
+    return answer.cjk_share > 0.5 and all(share < 0.15 for share in expected)
+
+
+def repeats(answer: View, reference: View) -> bool:
+    """Word for word the reference, where that is too long to be chance."""
+    ours, theirs = [t.text for t in answer.tokens], [t.text for t in reference.tokens]
+    return len(theirs) >= _REPEAT_LEAST and ours == theirs
+
+
+def keyword_list(answer: View, references: Sequence[View]) -> bool:
+    """Content words without the small words that make statements, where every reference has them."""
+    if len(answer.tokens) < _LIST_LEAST:
+        return False
+    return not _speaks(answer) and all(_speaks(reference) for reference in references if reference.tokens)
+
+
+def _speaks(view: View) -> bool:
+    small = len(_FUNCTION_ZH.findall(view.text)) + sum(word in _FUNCTION_EN for word in _WORD.findall(view.text))
+    return small >= max(1, len(view.tokens) / 20)

@@ -1,0 +1,77 @@
+"""Figures of a scorer on a set, through the same path that marks exams."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from grader.exam.exam import ShortAnswerItem
+from grader.records import Mark, Response
+from grader.scoring.lexical import LexicalScorer
+from grader.scoring.text import look
+from grader.training import metrics
+from grader.training.rows import Row
+from grader.training.validation import three_way
+
+
+def mark_rows(scorer: LexicalScorer, rows: Sequence[Row]) -> list[Mark]:
+    """The scorer's mark of each row, on the scale that its humans used."""
+    marks: list[Mark | None] = [None] * len(rows)
+    questions: dict[tuple[str, tuple[str, ...]], list[int]] = {}
+    for place, row in enumerate(rows):
+        questions.setdefault((row.group, row.references), []).append(place)
+    for places in questions.values():
+        row = rows[places[0]]
+        item = ShortAnswerItem(
+            id=row.item, type="short_answer", max_mark=row.top, prompt=row.question, reference_answers=row.references
+        )
+        responses = [Response(str(place), row.item, rows[place].text) for place in places]
+        for place, mark in zip(places, scorer.score(item, row.language, responses), strict=True):
+            marks[place] = mark
+    return [mark for mark in marks if mark is not None]
+
+
+def figures(rows: Sequence[Row], marks: Sequence[Mark], tolerance: Sequence[float]) -> dict[str, Any]:
+    """n, agreement, calibration, and what would be accepted without a person's look."""
+    human = np.array([row.score * row.top for row in rows])
+    given = np.array([mark.mark or 0.0 for mark in marks])
+    sure = np.array([mark.confidence for mark in marks])
+    right = (np.abs(human - given) <= np.array(tolerance) + 1e-6).astype(float)
+    accepted = np.array([mark.status == "proposed" for mark in marks])
+    top = rows[0].top
+    half = np.argsort(-sure, kind="stable")[: len(rows) // 2]
+    found: dict[str, Any] = {"n": len(rows), "scale": f"0..{top}", "within_tolerance": float(right.mean())}
+    if top > 1:
+        whole = np.floor(human + 0.5).astype(int), np.floor(given + 0.5).astype(int)
+        found["qwk"] = metrics.qwk(*whole, top)
+        found["qwk_surest_half"] = metrics.qwk(whole[0][half], whole[1][half], top)
+        found["mean_absolute_error"] = float(np.abs(human - given).mean() / top)
+    found["ece"] = metrics.expected_calibration_error(sure, right)
+    found["mean_confidence"] = float(sure.mean())
+    found["coverage"] = float(accepted.mean())
+    found["error_unflagged"] = float(1 - right[accepted].mean()) if accepted.any() else None
+    found["within_tolerance_surest_half"] = float(right[half].mean())
+    return found
+
+
+def labels(scorer: LexicalScorer, rows: Sequence[Row], limit: float) -> dict[str, float]:
+    """Two-way and three-way figures of a set that grades in words. limit: of the contradictory class."""
+    given = []
+    for row in rows:
+        answer = look(row.text)
+        if not answer.tokens:
+            given.append("incorrect")
+            continue
+        given.append(three_way(scorer.probabilities(row.question, row.references, answer)[1], limit))
+    human = [row.label for row in rows]
+    macro, weighted = metrics.f1_scores(human, given)
+    two = [["correct" if label == "correct" else "incorrect" for label in one] for one in (human, given)]
+    macro_2, weighted_2 = metrics.f1_scores(*two)
+    same = np.mean([a == b for a, b in zip(human, given, strict=True)])
+    same_2 = np.mean([a == b for a, b in zip(*two, strict=True)])
+    return {
+        "accuracy_3way": float(same), "macro_f1_3way": macro, "weighted_f1_3way": weighted,
+        "accuracy_2way": float(same_2), "macro_f1_2way": macro_2, "weighted_f1_2way": weighted_2,
+    }  # fmt: skip
