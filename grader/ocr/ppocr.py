@@ -1,0 +1,196 @@
+"""The default engine: PP-OCRv6 small on ONNX Runtime, called on boxes whose place is known.
+
+    crop → rules and frame away → blank? → struck-out writing away → line(s) → characters → confidence, flags
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+
+from grader.flags import check
+from grader.ocr import confidence
+from grader.ocr.alphabet import parse
+from grader.ocr.ctc import Symbol
+from grader.ocr.detection import Detector, Quad, reading_order, straighten
+from grader.ocr.layout import mark_superscripts, stacked_fraction
+from grader.ocr.preprocess import Prepared, bounds, line_box, prepare
+from grader.ocr.recognition import Recogniser
+from grader.ocr.strikeout import struck_out
+from grader.records import Box, Character, TextLine, Transcription
+from grader.resources import model_path, sha256
+
+DETECTOR = "ocr/PP-OCRv6_det_small.onnx"
+RECOGNISER = "ocr/PP-OCRv6_rec_small.onnx"
+_MISSED = 0.15  # share of the ink outside every detected line from which the reading is doubtful
+
+
+class PPOCR:
+    """See grader.ocr.protocol.OCREngine. The networks load when first needed."""
+
+    name = "ppocr-v6-small/1"
+
+    @cached_property
+    def _recogniser(self) -> Recogniser:
+        return Recogniser(model_path(RECOGNISER))
+
+    @cached_property
+    def _detector(self) -> Detector:
+        return Detector(model_path(DETECTOR))
+
+    def models(self) -> dict[str, str]:
+        """Name of each weight file → its SHA-256."""
+        return {name.split("/")[-1]: sha256(model_path(name)) for name in (DETECTOR, RECOGNISER)}
+
+    def read(self, crop: np.ndarray, *, lines: int | None = 1, alphabet: str = "any") -> Transcription:
+        """Read a gray or BGR uint8 crop; see grader.ocr.protocol. Raises UsageError for an unknown alphabet."""
+        parse(alphabet)
+        if crop.size == 0 or min(crop.shape[:2]) < 4:
+            return Transcription("", 0.0, (), ("ocr_doubtful",))
+        page = prepare(crop)
+        if page.solid:
+            return Transcription("", 0.0, (), ("ocr_doubtful",))
+        blank = blankness(page)
+        if blank is not None:
+            return blank
+        if lines == 1:
+            return self._read_line(page, alphabet)
+        return self._read_lines(page, alphabet)
+
+    def _read_line(self, page: Prepared, alphabet: str) -> Transcription:
+        gray, ink, deleted = without_deletions(page, bounds(page.ink)[3])
+        if not ink.any():
+            return Transcription("", 0.5, (), check(("struck_out",)))
+        line, symbols = self._line(gray, ink, line_box(ink), alphabet)
+        flags = confidence.flags_of(symbols, exact=True) + deleted
+        if alphabet in ("number", "any") and stacked_fraction(ink):
+            flags.append("ocr_ambiguous")
+        if not line.text:
+            flags.append("ocr_doubtful")
+        raised = mark_superscripts(line, ink) if alphabet == "number" else line
+        if raised is not line:
+            line = raised
+            flags.append("ocr_ambiguous")
+        return Transcription(line.text, line.confidence, (line,), check(tuple(flags)))
+
+    def _read_lines(self, page: Prepared, alphabet: str) -> Transcription:
+        pieces = reading_order(self._detector.detect(page.gray))
+        if not pieces:
+            single = self._read_line(page, alphabet)
+            return Transcription(
+                single.text, single.confidence, single.lines, check((*single.flags, "ocr_doubtful"))
+            )
+        usual = float(np.median([q.bottom - q.top for line in pieces for q in line]))
+        gray, ink, deleted = without_deletions(page, round(0.7 * usual))
+        found = [self._pieces(gray, ink, line, alphabet) for line in pieces]
+        found = [(line, symbols) for line, symbols in found if line.text]
+        flags = list(deleted)
+        for _, symbols in found:
+            flags += confidence.flags_of(symbols, exact=False)
+        if not found or _outside(ink, [q for line in pieces for q in line]) > _MISSED:
+            flags.append("ocr_doubtful")
+        text = "\n".join(line.text for line, _ in found)
+        weakest = min((line.confidence for line, _ in found), default=0.0)
+        return Transcription(text, weakest, tuple(line for line, _ in found), check(tuple(flags)))
+
+    def _pieces(
+        self, gray: np.ndarray, ink: np.ndarray, quads: list[Quad], alphabet: str
+    ) -> tuple[TextLine, list[Symbol]]:
+        """Read the pieces of one line and join them."""
+        read = []
+        for quad in quads:
+            picture = straighten(gray, quad)
+            box = (quad.left, quad.top, quad.right - quad.left, quad.bottom - quad.top)
+            if ink[_slice(box)].any():
+                read.append(self._characters(picture, box, alphabet))
+        read = [(line, symbols) for line, symbols in read if line.text]
+        return join([line for line, _ in read]), [s for _, symbols in read for s in symbols]
+
+    def _line(
+        self, gray: np.ndarray, ink: np.ndarray, box: tuple[int, int, int, int], alphabet: str
+    ) -> tuple[TextLine, list[Symbol]]:
+        x, y, w, h = box
+        return self._characters(
+            gray[y : y + h, x : x + w], (float(x), float(y), float(w), float(h)), alphabet
+        )
+
+    def _characters(
+        self, picture: np.ndarray, box: Box, alphabet: str
+    ) -> tuple[TextLine, list[Symbol]]:
+        """Recognise one picture of a line; spans are fractions of `box`."""
+        read = self._recogniser.recognise(picture, alphabet)
+        characters = tuple(
+            Character(s.text, s.probability, min(1.0, s.start / read.steps), min(1.0, s.end / read.steps))
+            for s in read.symbols
+            if s.text
+        )
+        symbols = [s for s in read.symbols if s.text.strip() or s.foreign]
+        text = "".join(c.text for c in characters).strip()
+        return TextLine(text, confidence.line_confidence(symbols), box, characters), symbols
+
+
+def blankness(page: Prepared) -> Transcription | None:
+    """A Transcription if nothing (or nearly nothing) was written, else None."""
+    if page.ink.any():
+        return None
+    if page.faint > 0.01 * page.ink.size:
+        return Transcription("", 0.5, (), check(("blank", "ocr_doubtful")))
+    return Transcription("", 1.0, (), ("blank",))
+
+
+def without_deletions(page: Prepared, text_height: int) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """The gray picture and the ink without struck-out writing, and the flag if there was any."""
+    boxes = struck_out(page.ink, text_height)
+    if not boxes:
+        return page.gray, page.ink, []
+    gray, ink = page.gray.copy(), page.ink.copy()
+    paper = np.uint8(np.median(gray[~ink])) if not ink.all() else np.uint8(255)
+    for box in boxes:
+        area = _slice(box)
+        gray[area], ink[area] = paper, False
+    return gray, ink, ["struck_out"]
+
+
+def join(lines: list[TextLine]) -> TextLine:
+    """Pieces of one line as one TextLine; a space goes between words of Latin script and digits."""
+    if not lines:
+        return TextLine("", 0.0, (0.0, 0.0, 0.0, 0.0))
+    if len(lines) == 1:
+        return lines[0]
+    text = lines[0].text
+    for before, after in pairwise(lines):
+        spaced = before.text[-1].isascii() and after.text[0].isascii()
+        text += (" " if spaced else "") + after.text
+    left, top = min(p.box[0] for p in lines), min(p.box[1] for p in lines)
+    right = max(p.box[0] + p.box[2] for p in lines)
+    bottom = max(p.box[1] + p.box[3] for p in lines)
+    width = max(right - left, 1.0)
+    characters = tuple(
+        Character(
+            c.text,
+            c.confidence,
+            (p.box[0] - left + c.start * p.box[2]) / width,
+            (p.box[0] - left + c.end * p.box[2]) / width,
+        )
+        for p in lines
+        for c in p.characters
+    )
+    return TextLine(
+        text, float(np.prod([p.confidence for p in lines])), (left, top, right - left, bottom - top), characters
+    )
+
+
+def _slice(box: Box) -> tuple[slice, slice]:
+    x, y, w, h = box
+    left, top = max(0, int(x)), max(0, int(y))
+    return slice(top, max(top, int(np.ceil(y + h)))), slice(left, max(left, int(np.ceil(x + w))))
+
+
+def _outside(ink: np.ndarray, quads: list[Quad]) -> float:
+    """Share of the ink that no detected piece covers."""
+    left = ink.copy()
+    for quad in quads:
+        left[_slice((quad.left, quad.top, quad.right - quad.left, quad.bottom - quad.top))] = False
+    return float(left.sum() / max(1, ink.sum()))

@@ -1,0 +1,126 @@
+"""Writing that has been struck out: words crossed by a long stroke, and characters scribbled over.
+
+A crossing stroke is found by what no letter has: a long, near-horizontal stroke at mid-height that several
+other strokes run through. A scribble is found by its density: a patch as large as a character in which there
+is hardly any paper left between the strokes.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from grader.records import Box
+
+_SLOPES = np.arange(-0.3, 0.31, 0.1)  # rise over run of a hand-drawn strike
+_LONG = 1.3  # length of a strike in heights of the line: longer than any character is wide
+_CROSSINGS = 4  # strokes that run through it; two neighbouring t share a bar and cross it twice
+_SOLID = 0.38  # side of a patch without paper in heights of the line: no character has one
+_SMALLEST = 24  # pixels of height below which strokes cannot be told apart
+
+
+def struck_out(ink: np.ndarray, text_height: int) -> list[Box]:
+    """Boxes (x, y, width, height) of struck-out writing in an ink mask, left to right.
+
+    ink: bool. text_height: height of a line of writing in pixels.
+    """
+    if text_height < _SMALLEST or not ink.any():
+        return []
+    mask = ink.astype(np.uint8)
+    return _merged(_scribbles(mask, text_height) + _crossed(mask, text_height))
+
+
+def stroke_width(mask: np.ndarray) -> float:
+    """Mean width of the strokes of a uint8 mask in pixels: twice the area over the length of the outline."""
+    inside = cv2.erode(mask, np.ones((3, 3), np.uint8))
+    outline = int(mask.sum()) - int(inside.sum())
+    return max(1.0, 2.0 * float(mask.sum()) / max(1, outline))
+
+
+def _scribbles(mask: np.ndarray, text_height: int) -> list[Box]:
+    """Patches that stay solid when the slits between strokes, narrower than a stroke, are closed."""
+    width = stroke_width(mask)
+    gap = max(2, round(0.6 * width))
+    side = max(round(_SOLID * text_height), round(2.5 * width), 8)
+    closed = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((gap, gap), np.uint8))
+    solid = cv2.morphologyEx(closed, cv2.MORPH_OPEN, np.ones((side, side), np.uint8))
+    if not solid.any():
+        return []
+    count, labels, _, _ = cv2.connectedComponentsWithStats(solid, connectivity=8)
+    boxes = []
+    for label in range(1, count):
+        # The whole scribble: all dense ink that hangs together with its solid core.
+        core = (labels == label).astype(np.uint8)
+        grown = cv2.dilate(core, np.ones((side, 2 * side + 1), np.uint8))
+        boxes.append(_box_of((grown & closed & _dense(mask, side)) | core))
+    return boxes
+
+
+def _dense(mask: np.ndarray, side: int) -> np.ndarray:
+    return np.asarray(cv2.blur(mask.astype(np.float32), (side, side)) > 0.5, np.uint8)
+
+
+def _box_of(mask: np.ndarray) -> Box:
+    x, y, w, h = cv2.boundingRect(mask)
+    return float(x), float(y), float(w), float(h)
+
+
+def _crossed(mask: np.ndarray, text_height: int) -> list[Box]:
+    """Words crossed by one long stroke. Sheared so that each slope in turn becomes horizontal."""
+    length = round(_LONG * text_height)
+    height, width = mask.shape
+    if width < length:
+        return []
+    thickest = 2.2 * stroke_width(mask) + 1
+    found: list[Box] = []
+    margin = round(0.15 * width) + 2  # room for what shearing moves out of the picture
+    tall = cv2.copyMakeBorder(mask, margin, margin, 0, 0, cv2.BORDER_CONSTANT, value=0)
+    for slope in _SLOPES:
+        shear = np.array([[1, 0, 0], [-slope, 1, slope * width / 2]], np.float32)
+        level = cv2.warpAffine(tall, shear, (width, tall.shape[0]), flags=cv2.INTER_NEAREST)
+        strokes = cv2.morphologyEx(
+            cv2.morphologyEx(level, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)),
+            cv2.MORPH_OPEN,
+            np.ones((1, length), np.uint8),
+        )
+        if not strokes.any():
+            continue
+        count, labels, stats, _ = cv2.connectedComponentsWithStats(strokes, connectivity=8)
+        for label in range(1, count):
+            x, y, w, h, area = (int(v) for v in stats[label])
+            if area / w > thickest or _crossings(level, labels == label, x, w) < _CROSSINGS:
+                continue
+            rise = abs(slope) * w / 2
+            middle = y + h / 2 - margin + slope * (x + w / 2 - width / 2)
+            top = max(0.0, middle - text_height / 2 - rise)
+            bottom = min(float(height), middle + text_height / 2 + rise)
+            found.append((float(x), top, float(w), bottom - top))
+    return found
+
+
+def _crossings(level: np.ndarray, stroke: np.ndarray, x: int, width: int) -> int:
+    """How many other strokes run through `stroke`: ink touching it above and, close by, below."""
+    body = stroke[:, x : x + width]
+    ink = level[:, x : x + width] > 0
+    rows = np.arange(body.shape[0])[:, None]
+    top = np.where(body, rows, body.shape[0]).min(axis=0)
+    bottom = np.where(body, rows, -1).max(axis=0)
+    columns = np.arange(width)
+    reach = np.array([2, 3, 4, 5])[:, None]
+    above = ink[np.clip(top - reach, 0, None), columns].all(axis=0)
+    below = ink[np.clip(bottom + reach, None, ink.shape[0] - 1), columns].all(axis=0)
+    through = above & (np.convolve(below, np.ones(7), "same") > 0) & (bottom >= 0)
+    return int(np.count_nonzero(np.diff(np.concatenate([[0], through.astype(np.int8)])) == 1))
+
+
+def _merged(boxes: list[Box]) -> list[Box]:
+    """Boxes that overlap along the line, joined."""
+    joined: list[Box] = []
+    for x, y, w, h in sorted(boxes):
+        if joined and x < joined[-1][0] + joined[-1][2] and y < joined[-1][1] + joined[-1][3]:
+            px, py, pw, ph = joined[-1]
+            right, bottom = max(px + pw, x + w), max(py + ph, y + h)
+            joined[-1] = (px, min(py, y), right - px, bottom - min(py, y))
+        else:
+            joined.append((x, y, w, h))
+    return joined
