@@ -33,7 +33,7 @@ def _decode(path: Path, number: int, channel: Channel, pdf_dpi: int) -> Decoded:
     try:
         kind = _kind(path)
         if kind == "pdf":
-            from grader.intake.pdf import decode_page  # noqa: PLC0415  PDFium only where there is a PDF
+            from grader.intake.pdf import decode_page
 
             return decode_page(path, number, channel, pdf_dpi)
         if kind in ("tiff", "gif", "webp"):

@@ -3,6 +3,7 @@ other page is rendered. PDFium is used by one thread of a process at a time."""
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import os
 from functools import lru_cache
@@ -66,6 +67,9 @@ def _open(path: Path) -> pdfium.PdfDocument:
 def _open_once(path: Path, mtime_ns: int, size: int, pid: int) -> pdfium.PdfDocument:
     """Kept open, so that page after page of one file costs no new parse. pid: a forked child opens its own."""
     return _open(path)
+
+
+atexit.register(_open_once.cache_clear)  # PDFium wants its documents closed before the process ends
 
 
 def _is_whole(path: Path) -> bool:
@@ -132,8 +136,8 @@ def _scanned(page: pdfium.PdfPage, picture: pdfium.PdfImage, channel: Channel) -
     check_size(width, height)
     inches = picture.get_matrix().a / 72
     dpi = believable_dpi((width / inches, width / inches), (width, height))
-    if list(picture.get_filters()) == ["DCTDecode"] and picture.get_metadata().bits_per_pixel in (8, 24):
-        found = decode_jpeg(bytes(picture.get_data()), channel)
+    if list(picture.get_filters(skip_simple=True)) == ["DCTDecode"]:
+        found = decode_jpeg(bytes(picture.get_data(decode_simple=True)), channel)
         gray, sha256 = found.gray, found.sha256
     else:
         pixels = picture.get_bitmap().to_numpy()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -31,6 +32,7 @@ _BELIEVABLE_LONG_SIDE_MM = (90.0, 700.0)  # A6 to A2, with a margin
 _SCAN_AGAIN = "scan the page again, or export it again from where it came"
 _SMALLER = f"scan at 300 dpi; at most {MAX_SIDE} pixels a side and {MAX_PIXELS // 10**6} million in all"
 
+warnings.filterwarnings("ignore", module="PIL")  # damage that matters is raised; the rest is not for the user
 Image.MAX_IMAGE_PIXELS = None  # the limits above are checked instead, from the header, before decoding
 
 
@@ -209,9 +211,8 @@ def _jpeg_ends(data: bytes) -> bool:
 
 
 def _flat_tail(image: np.ndarray, rows: int = 24) -> bool:
-    """True if the last rows are one exact mid-gray: what decoders paint where data is missing. Real paper has
-    noise, and what scanners and programs clip is white or black."""
-    tail = image[-rows:]
-    first = tail[0, 0]
-    level = int(np.mean(first))
-    return len(image) > rows and 8 < level < 247 and bool(np.all(tail == first))
+    """True if the last rows are one exact colour: what some decoders paint where data is missing. Real paper has
+    noise; what scanners clip is white or black, and a drawn background is also at the top."""
+    tail, colour = image[-rows:], image[-1, 0]
+    drawn = bool(np.all(image[0] == colour)) or not 8 < int(np.mean(colour)) < 247
+    return len(image) > rows and not drawn and bool(np.all(tail == colour))

@@ -83,7 +83,7 @@ def _sharpness(contrast: np.ndarray, rise: np.ndarray) -> float:
     """How steep the steepest edges are where there is contrast: 1.0 for a step from one pixel to the next. A
     Gaussian blur of s pixels gives about erf(1 / (s * sqrt 2)), whatever the light."""
     level = max(0.6 * _percentile(contrast, 0.95), _BLANK_CONTRAST / 2)
-    strong = cv2.compare(contrast, level, cv2.CMP_GE)
+    strong = (contrast >= level).view(np.uint8)
     return _percentile(cv2.divide(rise, contrast, scale=255), 0.98, strong) / 255
 
 
