@@ -13,17 +13,18 @@ _FRAME = 0.5  # form units left off on every side, so that the ruled border of a
 _MOST_ENLARGED = 1.6  # more pixels than this times those of the picture hold nothing new
 
 
-def cut(page: Page, registration: Registration, field: TextField, dpi: int = 200) -> np.ndarray:
+def cut(page: Page, registration: Registration, field: TextField, dpi: int = 200, unit: str = "mm") -> np.ndarray:
     """The field as an upright gray crop (height x width uint8).
 
-    dpi: resolution of the crop for a form in millimetres. A coarser picture, or a form in pixels of a
-    reference picture, is not blown up to it.
+    dpi: resolution of the crop where the form's unit is "mm"; a coarser picture is not blown up to it, and
+    a form in pixels of a reference picture is cut at the picture's own scale.
     """
     frame = min(_FRAME, 0.1 * min(field.w, field.h))
     box = (field.x + frame, field.y + frame, field.w - 2 * frame, field.h - 2 * frame)
     _, _, w, h = bounding_box(registration.to_pixels, box)
     own = min(w, h) / min(box[2:]) if min(w, h) > 0 else 1.0
-    return cut_box(page.gray, registration.to_pixels, box, min(dpi / _MM_PER_INCH, _MOST_ENLARGED * own))
+    resolution = min(dpi / _MM_PER_INCH, _MOST_ENLARGED * own) if unit == "mm" else own
+    return cut_box(page.gray, registration.to_pixels, box, resolution)
 
 
 def cut_box(gray: np.ndarray, to_pixels: np.ndarray, box: Box, resolution: float) -> np.ndarray:
