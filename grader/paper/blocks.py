@@ -104,19 +104,27 @@ def _choice_rows(items: Sequence[Item], width: float, words: Words) -> list[Bloc
     blocks = []
     for first in range(0, len(groups), columns):
         row = groups[first : first + columns]
-        height = PITCH_Y * max(len(group) for group in row) + 3.0
-        blocks.append(Block(height, _placer(row, width / columns, marks_w, pitch, words)))
+        height = PITCH_Y * max(len(group) for group in row) + 2.0
+        blocks.append(Block(height + 2.0, _placer(row, width, height, columns, marks_w, pitch, words)))
     return blocks
 
 
 def _placer(
-    row: Sequence[Sequence[Item]], column_w: float, marks_w: float, pitch: float, words: Words
+    row: Sequence[Sequence[Item]],
+    width: float,
+    height: float,
+    columns: int,
+    marks_w: float,
+    pitch: float,
+    words: Words,
 ) -> Callable[[float, float], Part]:
+    column_w = width / columns
+
     def place(x: float, y: float) -> Part:
-        part = Part()
+        part = Part(ink=[Rect(_mm(x), _mm(y), _mm(width), _mm(height), 0.8, 0.2, PALE)])
         for column, group in enumerate(row):
             for line, item in enumerate(group):
-                left, top = x + column * column_w, y + line * PITCH_Y + 1.0
+                left, top = x + column * column_w - 1.0, y + line * PITCH_Y + 2.1
                 part.add(_choice(item, left, top, marks_w, pitch, words))
         return part
 
@@ -133,7 +141,7 @@ def _choice(item: Item, x: float, y: float, marks_w: float, pitch: float, words:
     baseline = y + BUBBLE_H - 0.35
     ink: list[Ink] = [Text(x + LABEL_W - 1, baseline, item.id, 9, True, "right", max_width=LABEL_W - 1)]
     if marks_w:
-        note = words.marks.format(amount(item.max_mark))
+        note = words.marks_note(item.max_mark)
         ink.append(Text(x + LABEL_W, baseline, note, 6, gray=GRAY, max_width=marks_w - 1))
     field = MarksField(id=item.id, item=item.id, bubbles=bubbles, multiple=item.type == "multi_choice")
     return Part([field], ink)
@@ -176,7 +184,7 @@ def _box(item: Item, x: float, y: float, width: float, words: Words) -> Part:
         h=BOX_H,
         alphabet="number" if item.type == "numeric" else "any",
     )
-    note = words.marks.format(amount(item.max_mark))
+    note = words.marks_note(item.max_mark)
     ink: list[Ink] = [
         Rect(field.x, field.y, field.w, field.h, width=0.3, gray=GRAY),
         Text(x + BOX_LABEL_W - 2, y + 5.2, item.id, 10, True, "right", max_width=BOX_LABEL_W - 2),
@@ -204,7 +212,7 @@ def _lined_area(item: Item, width: float, tallest: float, words: Words) -> Block
             h=_mm(height - STRIP_H),
             lines=lines,
         )
-        note = words.marks.format(amount(item.max_mark))
+        note = words.marks_note(item.max_mark)
         ink: list[Ink] = [
             Rect(_mm(x), _mm(y), _mm(width), _mm(height), width=0.3, gray=GRAY),
             Text(x + 2.5, y + 5.0, item.id, 10, bold=True, max_width=width - 30),

@@ -74,7 +74,7 @@ def head(exam: Exam, size: Size, digits: int, first_page: bool) -> Part:
         h=CODE_SIZE,
         page_code=True,
     )
-    part = Part([code], [*_title(exam, size, words, first_page)])
+    part = Part([code], [*_title(exam, size, words, first_page), *_code_frame(code, words, first_page)])
     grid_w = digits * DIGIT_W + 2.0
     grid_x = round(right - CODE_SIZE - 4.0 - grid_w, 2)
     part.add(_candidate_grid(grid_x, HEAD_TOP, digits, words, first_page))
@@ -82,6 +82,16 @@ def head(exam: Exam, size: Size, digits: int, first_page: bool) -> Part:
     part.ink += _person(x, left_w, words)
     part.ink += _rules(x, HEAD_TOP + 21.0, left_w, words, first_page)
     return part
+
+
+def _code_frame(code: CodeField, words: Words, first_page: bool) -> list[Ink]:
+    """A frame as high as the candidate number's around the page code and what is printed below it."""
+    height = _grid_height(first_page)
+    note = Text(
+        code.x + code.w / 2, code.y + height - 2.5, words.keep_clear, 6.5, align="centre", gray=GRAY,
+        max_width=code.w - 2.0,
+    )  # fmt: skip
+    return [Rect(code.x, code.y, code.w, height, width=0.3, gray=GRAY), note]
 
 
 def _title(exam: Exam, size: Size, words: Words, first_page: bool) -> list[Ink]:
@@ -125,15 +135,17 @@ def _rules(x: float, y: float, width: float, words: Words, first_page: bool) -> 
 
 def _examples(x: float, y: float, width: float, words: Words) -> list[Ink]:
     """One filled bubble, and four that are not filled properly, on the baseline y."""
-    w, h = DIGIT_BUBBLE_W, DIGIT_BUBBLE_H
+    w, h, step = DIGIT_BUBBLE_W, DIGIT_BUBBLE_H, DIGIT_BUBBLE_W + 1.0
     top = y - h + 0.3
-    half = width * 0.4
-    ink: list[Ink] = [Text(x, y, words.right, 7.5, max_width=half - w - 3)]
-    ink.append(Rect(x + half - w - 3, top, w, h, 0.6, 0.2, GRAY, fill=0.12))
-    ink.append(Text(x + half, y, words.wrong, 7.5, max_width=width - half - 4 * (w + 1)))
-    start = x + width - 4 * (w + 1) + 1
+    label = (width - 5 * step - 6.0) / 2  # room for each of the two labels
+    wrong = x + label + w + 6.0
+    ink: list[Ink] = [
+        Text(x + label - 1.0, y, words.right, 7.5, align="right", max_width=label - 1.0),
+        Rect(x + label, top, w, h, 0.6, 0.2, GRAY, fill=0.12),
+        Text(wrong + label - 1.0, y, words.wrong, 7.5, align="right", max_width=label - 1.0),
+    ]
     for i in range(4):
-        left = start + i * (w + 1)
+        left = wrong + label + i * step
         ink.append(Rect(left, top, w, h, 0.6, 0.2, GRAY))
         ink += _wrong_fill(i, left, top, w, h)
     return ink

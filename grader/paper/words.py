@@ -16,7 +16,6 @@ class Words:
     name: str
     class_: str
     candidate: str
-    candidate_hint: str
     instructions: str
     rules: tuple[str, ...]
     rules_short: tuple[str, ...]
@@ -26,10 +25,15 @@ class Words:
     each: str
     total: str
     marks: str
+    mark: str
     page: str
     stay_inside: str
     keep_clear: str
     end: str
+
+    def marks_note(self, value: float) -> str:
+        """How many marks an item carries."""
+        return (self.mark if value == 1 else self.marks).format(amount(value))
 
 
 ZH = Words(
@@ -37,7 +41,6 @@ ZH = Words(
     name="姓　名",
     class_="班　级",
     candidate="考 生 号",
-    candidate_hint="先填写数字，再逐位填涂",
     instructions="注意事项",
     rules=(
         "1. 答题前请填写姓名、班级，并填写、填涂考生号。",
@@ -45,7 +48,11 @@ ZH = Words(
         "3. 其他题用黑色签字笔写在方框内，框外无效。",
         "4. 保持卡面清洁，不折叠，不遮挡四角标记和二维码。",
     ),
-    rules_short=("每一页都要填涂考生号。", "请在方框内作答，超出方框的答案无效。"),
+    rules_short=(
+        "1. 每一页都要填涂考生号。",
+        "2. 请在方框内作答，超出方框的答案无效。",
+        "3. 不遮挡四角标记和二维码。",
+    ),
     right="正确填涂",
     wrong="错误填涂",
     section={
@@ -57,6 +64,7 @@ ZH = Words(
     each="每题 {} 分",
     total="共 {} 分",
     marks="{} 分",
+    mark="{} 分",
     page="第 {} 页　共 {} 页",
     stay_inside="请在各题方框内作答，超出方框的答案无效",
     keep_clear="请勿在此区域作答",
@@ -68,7 +76,6 @@ EN = Words(
     name="Name",
     class_="Class",
     candidate="Candidate number",
-    candidate_hint="write the digits, then fill one bubble below each",
     instructions="Instructions",
     rules=(
         "1. Write your name, class and candidate number; fill in its bubbles.",
@@ -76,18 +83,23 @@ EN = Words(
         "3. Write other answers in black ink inside the boxes.",
         "4. Keep the corner marks and the square code clean and flat.",
     ),
-    rules_short=("Fill in your candidate number on every page.", "Answers outside the boxes are not marked."),
+    rules_short=(
+        "1. Fill in your candidate number on every page.",
+        "2. Answers outside the boxes are not marked.",
+        "3. Keep the corner marks and the square code clean.",
+    ),
     right="Like this",
     wrong="Not like this",
     section={
-        "choice": "Multiple choice: one answer",
-        "multi_choice": "Multiple choice: one or more answers",
-        "written": "Short blanks",
+        "choice": "Choose one answer",
+        "multi_choice": "Choose all correct answers",
+        "written": "Words and numbers",
         "short_answer": "Written answers",
     },
     each="{} each",
     total="{} marks",
     marks="{} marks",
+    mark="{} mark",
     page="Page {} of {}",
     stay_inside="Write inside the boxes; anything outside is not marked",
     keep_clear="Do not write in this area",
