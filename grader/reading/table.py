@@ -54,7 +54,7 @@ def open_form(path: Path) -> tuple[Form, Path]:
         problem = Problem("file", str(error), "give a form.json or an OMRChecker template.json")
         raise FormError(str(path), [problem]) from error
     if isinstance(keys, dict) and "fieldBlocks" in keys:
-        from grader.reading.omrchecker import load_template  # noqa: PLC0415  only for those who bring one
+        from grader.reading.omrchecker import load_template  # only for those who bring one
 
         form, folder = load_template(path)
         return form, folder

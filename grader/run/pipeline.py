@@ -85,7 +85,7 @@ class PageReader:
         with self._stage("recognition"):
             texts, crops = self._read_text(page, page_form, registration)
             readings = [*readings, *texts]
-        identity = identify(registration, readings, self.job.roster)
+        identity = identify(registration, readings, self.job.roster, page_form)
         responses = responses_of(page_form, readings, identity.candidate)
         with self._stage("scoring"):
             marks = mark_responses(self.job.exam, responses, self.scorer)
