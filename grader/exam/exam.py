@@ -1,14 +1,94 @@
-"""The exam: items, answers and rubrics, as the contract's `exam.yaml`."""
+"""The exam: items, answers and rubrics, as the contract's `exam.yaml`.
+
+Every rule of the format lives here, on the field that it is about, so an exam built in code obeys the same
+rules as one read from a file; grader.exam.load adds lines and gathers every problem at once.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Literal
+import unicodedata
+from collections import Counter
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from grader.exam import number, units
 
 SCHEMA = "grader-exam/1"
+
+# Bounds far above any real exam; they keep a typo or a hostile file from filling the machine.
+MAX_ITEMS, MAX_TEXT, MAX_LIST = 500, 20_000, 100
+
+
+def rule(message: str, remedy: str) -> PydanticCustomError:
+    """An error of the format, with what to do about it."""
+    return PydanticCustomError("exam_rule", "{what}", {"what": message, "remedy": remedy})
+
+
+def _as_text(value: Any) -> Any:
+    """A number where text is expected is the text that writes it: id 1 is "1"."""
+    return format(value, "g") if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _labels(value: Any) -> Any:
+    """Option labels, written ABCD or [A, B, C, D], as one string in capitals."""
+    parts = [_as_text(part) for part in value] if isinstance(value, list | tuple) else list(str(_as_text(value or "")))
+    if any(not isinstance(part, str) for part in parts):
+        return value
+    folded = [unicodedata.normalize("NFKC", part).strip().upper() for part in parts]
+    for part in folded:
+        if len(part) != 1 or unicodedata.category(part)[0] not in "LNS":
+            raise rule(f"{part!r} cannot be an option", "name options by one letter or digit each, such as ABCD")
+    if not folded:
+        raise rule("no option is given", "name at least one option, such as ABCD")
+    twice = sorted(label for label, count in Counter(folded).items() if count > 1)
+    if twice:
+        raise rule(f"{', '.join(twice)} stands twice", "name every option once")
+    return "".join(folded)
+
+
+def _printable(text: str) -> str:
+    if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in text):
+        raise rule("control characters are not allowed", "retype the text")
+    return text
+
+
+_STRING_OR_NUMBER = {"anyOf": [{"type": "string"}, {"type": "number"}]}
+Id = Annotated[
+    str,
+    BeforeValidator(_as_text),
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=80),
+    AfterValidator(_printable),
+    WithJsonSchema(_STRING_OR_NUMBER),
+]
+Labels = Annotated[
+    str,
+    BeforeValidator(_labels),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "items": _STRING_OR_NUMBER, "minItems": 1}]}
+    ),
+]
+Text = Annotated[
+    str,
+    BeforeValidator(_as_text),
+    StringConstraints(max_length=MAX_TEXT),
+    WithJsonSchema(_STRING_OR_NUMBER),
+]
+Written = Annotated[Text, StringConstraints(strip_whitespace=True, min_length=1)]
+Marks = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
 
 
 class _Record(BaseModel):
@@ -16,16 +96,19 @@ class _Record(BaseModel):
 
 
 class ExamHeader(_Record):
-    id: str
-    title: str
+    """id: names the exam in page codes and results. language: of the questions and answers."""
+
+    id: Id
+    title: Written
     language: Literal["zh", "en"]
 
 
 class _Item(_Record):
-    id: str
-    max_mark: float = Field(gt=0)
-    prompt: str = ""
-    tolerance: float | str | None = None
+    """Field order matters: a rule may look at the fields above it."""
+
+    id: Id
+    max_mark: Marks
+    prompt: Text = ""
 
     @property
     def mark_tolerance(self) -> float:
@@ -34,46 +117,193 @@ class _Item(_Record):
 
 
 class ChoiceItem(_Item):
+    """One option is right."""
+
     type: Literal["choice"]
-    options: str
-    answer: str
+    options: Labels
+    answer: Labels
+
+    @field_validator("answer")
+    @classmethod
+    def _one_option(cls, answer: str, info: ValidationInfo) -> str:
+        if len(answer) != 1:
+            raise rule(f"a choice has one answer, not {answer!r}", "give one option, or use type: multi_choice")
+        return _within_options(answer, info)
 
 
 class Partial(_Record):
     """subset: the mark for a correct but incomplete set of options."""
 
-    subset: float = Field(ge=0)
+    subset: float = Field(ge=0, allow_inf_nan=False)
 
 
 class MultiChoiceItem(_Item):
+    """A set of options is right; a wrong option gives 0, a correct incomplete set gives partial.subset."""
+
     type: Literal["multi_choice"]
-    options: str
-    answer: str
+    options: Labels
+    answer: Labels
     partial: Partial | None = None
+
+    @field_validator("answer")
+    @classmethod
+    def _some_options(cls, answer: str, info: ValidationInfo) -> str:
+        options = info.data.get("options", answer)
+        return "".join(sorted(_within_options(answer, info), key=options.index))
+
+    @field_validator("partial")
+    @classmethod
+    def _less_than_full(cls, partial: Partial | None, info: ValidationInfo) -> Partial | None:
+        full = info.data.get("max_mark")
+        if partial is not None and full is not None and partial.subset >= full:
+            what = f"subset {partial.subset:g} is not less than max_mark {full:g}"
+            raise rule(what, "an incomplete set must earn less than a complete one")
+        return partial
+
+
+def _within_options(answer: str, info: ValidationInfo) -> str:
+    options = info.data.get("options")
+    strange = [label for label in answer if options is not None and label not in options]
+    if strange:
+        what = f"the answer {', '.join(strange)} is not among the options {options}"
+        raise rule(what, "correct the answer or the options")
+    return answer
 
 
 class BlankItem(_Item):
+    """Any of `answers` is right, after normalisation. math: so is any mathematically equivalent expression."""
+
     type: Literal["blank"]
-    answers: tuple[str, ...] = Field(min_length=1)
-    math: bool = False  # accept mathematically equivalent expressions
+    answers: tuple[Written, ...] = Field(min_length=1, max_length=MAX_LIST)
+    math: bool = False
 
 
 class NumericItem(_Item):
+    """A number, as written (3.2, 1/2, 3.2×10^3), in `unit`. tolerance: accepted deviation of the value:
+    relative ("1%"), absolute in the item's unit (0.05) or with a unit ("5 cm/s"); none means exactly equal."""
+
     type: Literal["numeric"]
-    answer: float | str
-    unit: str | None = None
+    answer: Written
+    unit: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60)] | None = None
+    tolerance: Written | None = None
+
+    @field_validator("answer")
+    @classmethod
+    def _a_number(cls, answer: str) -> str:
+        if number.parse(answer) is None:
+            what = f"{answer!r} is not a number"
+            raise rule(what, "write a number such as 3.2, 1/2 or 3.2×10^3, and its unit as `unit`")
+        return answer
+
+    @field_validator("unit")
+    @classmethod
+    def _known_unit(cls, unit: str | None) -> str | None:
+        if unit is not None and not units.parse(unit):
+            raise rule(f"{unit!r} is not a unit that is known", "write it in symbols, such as m/s, kg/m^3 or 米/秒")
+        return unit
+
+    @field_validator("tolerance")
+    @classmethod
+    def _usable_tolerance(cls, tolerance: str | None, info: ValidationInfo) -> str | None:
+        if tolerance is None:
+            return None
+        if "answer" in info.data and "unit" in info.data:
+            deviation(info.data["answer"], info.data["unit"], tolerance)
+        return tolerance
+
+    @property
+    def value(self) -> float:
+        """The answer as a number of the item's unit."""
+        value = number.parse(self.answer)
+        assert value is not None  # checked when the item was made
+        return value
+
+    @property
+    def value_tolerance(self) -> float:
+        """The accepted deviation, in the item's unit."""
+        return 0.0 if self.tolerance is None else deviation(self.answer, self.unit, self.tolerance)
+
+
+def deviation(answer: str, unit: str | None, tolerance: str) -> float:
+    """A written tolerance as a number of the item's unit. Raises PydanticCustomError if it cannot be used."""
+    folded = number.fold(tolerance).lstrip("±").strip()
+    found = number.find(folded)
+    if found is None or found.start != 0:
+        raise rule(f"{tolerance!r} is not a tolerance", "write 1%, 0.05 or 0.05 m/s")
+    if found.value < 0:
+        raise rule("a tolerance cannot be negative", "write 1%, 0.05 or 0.05 m/s")
+    rest = folded[found.end :].strip()
+    value = number.parse(answer) or 0.0
+    if not rest:
+        return found.value
+    own = units.parse(unit or "") or ()
+    if rest == "%":
+        if value == 0:
+            raise rule("a percentage of 0 accepts nothing else", "give the tolerance as a value, such as 0.05")
+        if found.value >= 100:
+            raise rule("100% or more accepts almost anything", "give a smaller tolerance")
+        return abs(value) * found.value / 100
+    theirs = units.parse(rest)
+    if theirs is None:
+        raise rule(f"{rest!r} is not a unit that is known", "write 1%, 0.05 or 0.05 m/s")
+    converted = units.convert(found.value, theirs, own, difference=True)
+    if converted is None:
+        raise rule(f"{rest!r} does not fit the unit {unit or '(none)'}", "give the tolerance in the item's unit")
+    return converted
 
 
 class Criterion(_Record):
-    id: str
-    marks: float = Field(gt=0)
-    criterion: str
+    """One point of a rubric and the marks that it carries."""
+
+    id: Id
+    marks: Marks
+    criterion: Written
 
 
 class ShortAnswerItem(_Item):
+    """Free text. cap: the criteria may carry more than max_mark together ("any two of three points"); the
+    mark stops at max_mark. tolerance: how far from a human's mark still counts as agreeing."""
+
     type: Literal["short_answer"]
-    reference_answers: tuple[str, ...] = ()
-    rubric: tuple[Criterion, ...] = ()
+    reference_answers: tuple[Written, ...] = Field(default=(), max_length=MAX_LIST)
+    cap: bool = False
+    rubric: tuple[Criterion, ...] = Field(default=(), max_length=MAX_LIST, validate_default=True)
+    tolerance: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+
+    @field_validator("rubric")
+    @classmethod
+    def _sound_rubric(cls, rubric: tuple[Criterion, ...], info: ValidationInfo) -> tuple[Criterion, ...]:
+        if not rubric:
+            if info.data.get("reference_answers") == ():
+                what = "neither reference_answers nor rubric is given"
+                raise rule(what, "give at least one reference answer or one criterion")
+            return rubric
+        twice = [name for name, count in Counter(c.id for c in rubric).items() if count > 1]
+        if twice:
+            raise rule(f"the criterion {', '.join(twice)} stands twice", "give every criterion its own id")
+        full, total = info.data.get("max_mark"), sum(c.marks for c in rubric)
+        if full is None or abs(total - full) < 1e-9:
+            return rubric
+        what = f"the criteria carry {total:g} marks, max_mark is {full:g}"
+        if total < full:
+            raise rule(what, "raise the marks of the criteria, or lower max_mark")
+        if not info.data.get("cap"):
+            raise rule(what, "make them equal; or add `cap: true` if any of the points will do up to max_mark")
+        return rubric
+
+    @field_validator("tolerance")
+    @classmethod
+    def _less_than_all(cls, tolerance: float | None, info: ValidationInfo) -> float | None:
+        full = info.data.get("max_mark")
+        if tolerance is not None and full is not None and tolerance >= full:
+            what = f"{tolerance:g} marks of {full:g} would call any two marks equal"
+            raise rule(what, "give a tolerance below max_mark")
+        return tolerance
+
+    @property
+    def mark_tolerance(self) -> float:
+        """How far from a human's mark still counts as agreeing."""
+        return super().mark_tolerance if self.tolerance is None else self.tolerance
 
 
 Item = Annotated[
@@ -82,8 +312,18 @@ Item = Annotated[
 
 
 class Exam(_Record):
+    """A whole exam."""
+
     exam: ExamHeader
-    items: tuple[Item, ...] = Field(min_length=1)
+    items: tuple[Item, ...] = Field(min_length=1, max_length=MAX_ITEMS)
+
+    @field_validator("items")
+    @classmethod
+    def _ids_differ(cls, items: tuple[Item, ...]) -> tuple[Item, ...]:
+        twice = [name for name, count in Counter(item.id for item in items).items() if count > 1]
+        if twice:
+            raise PydanticCustomError("duplicate_items", "several items are called {ids}", {"ids": ", ".join(twice)})
+        return items
 
     def item(self, item_id: str) -> Item:
         """The item `item_id`. Raises KeyError if there is none."""
@@ -101,3 +341,9 @@ class Exam(_Record):
     def sha256(self) -> str:
         """Hex SHA-256 of the canonical JSON: the version of the exam and its rubric."""
         return hashlib.sha256(self.canonical().encode()).hexdigest()
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of the exam file, for editors."""
+    schema = Exam.model_json_schema(mode="validation")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "grader exam", **schema}
