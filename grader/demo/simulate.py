@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +28,7 @@ RENDER_DPI = 300
 @dataclass(frozen=True)
 class FieldTruth:
     """value: the labels or text intended. marks: (position, label, kind) of everything drawn.
-    doubtful: a mark was made so that a careful person would hesitate."""
+    doubtful: a mark was made so that a careful person would hesitate. double: one mark too many on purpose."""
 
     field: str
     role: str
@@ -36,6 +36,7 @@ class FieldTruth:
     value: str
     marks: tuple[tuple[int, str, str], ...] = ()
     doubtful: bool = False
+    double: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,7 @@ def _fill_choice(
 ) -> FieldTruth:
     habits = person.habits
     others = [b for b in field.bubbles if b.label not in labels]
+    double = False
     meant = "".join(b.label for b in field.bubbles if b.label in labels)
     drawn: list[tuple[BubbleBox, MarkKind]] = [
         (b, _kind(habits, rng)) for b in field.bubbles if b.label in labels
@@ -133,8 +135,10 @@ def _fill_choice(
             drawn.append((extra, "cancelled"))
         elif chance < habits.erased + habits.cancelled + habits.double and not field.multiple:
             drawn.append((extra, "fill"))
+            double = True
             meant = "".join(b.label for b in field.bubbles if b.label in labels or b is extra)
-    return _drawn(page, scale, field, meant, drawn, person, rng)
+    truth = _drawn(page, scale, field, meant, drawn, person, rng)
+    return replace(truth, double=double)
 
 
 def _kind(habits: Habits, rng: np.random.Generator) -> MarkKind:
