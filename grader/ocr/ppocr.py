@@ -24,6 +24,7 @@ from grader.resources import model_path, sha256
 
 DETECTOR = "ocr/PP-OCRv6_det_small.onnx"
 RECOGNISER = "ocr/PP-OCRv6_rec_small.onnx"
+_UNREAD = 0.9  # ink without a character, in heights of the line, from which the reading is doubtful
 _MISSED = 0.15  # share of the ink outside every detected line from which the reading is doubtful
 
 
@@ -60,14 +61,15 @@ class PPOCR:
         return self._read_lines(page, alphabet)
 
     def _read_line(self, page: Prepared, alphabet: str) -> Transcription:
-        gray, ink, deleted = without_deletions(page, bounds(page.ink)[3])
+        restricted = parse(alphabet).characters is not None
+        gray, ink, deleted = without_deletions(page, bounds(page.ink)[3], narrow=restricted)
         if not ink.any():
             return Transcription("", 0.5, (), check(("struck_out",)))
         line, symbols = self._line(gray, ink, line_box(ink), alphabet)
         flags = confidence.flags_of(symbols, exact=True) + deleted
         if alphabet in ("number", "any") and stacked_fraction(ink):
             flags.append("ocr_ambiguous")
-        if not line.text:
+        if not line.text or unread(line, ink) > _UNREAD:
             flags.append("ocr_doubtful")
         raised = mark_superscripts(line, ink) if alphabet == "number" else line
         if raised is not line:
@@ -140,9 +142,11 @@ def blankness(page: Prepared) -> Transcription | None:
     return Transcription("", 1.0, (), ("blank",))
 
 
-def without_deletions(page: Prepared, text_height: int) -> tuple[np.ndarray, np.ndarray, list[str]]:
+def without_deletions(
+    page: Prepared, text_height: int, *, narrow: bool = False
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """The gray picture and the ink without struck-out writing, and the flag if there was any."""
-    boxes = struck_out(page.ink, text_height)
+    boxes = struck_out(page.ink, text_height, narrow=narrow)
     if not boxes:
         return page.gray, page.ink, []
     gray, ink = page.gray.copy(), page.ink.copy()
@@ -186,6 +190,18 @@ def _slice(box: Box) -> tuple[slice, slice]:
     x, y, w, h = box
     left, top = max(0, int(x)), max(0, int(y))
     return slice(top, max(top, int(np.ceil(y + h)))), slice(left, max(left, int(np.ceil(x + w))))
+
+
+def unread(line: TextLine, ink: np.ndarray) -> float:
+    """Longest stretch with ink along the line in which no character was read, in heights of the line."""
+    x, y, w, h = (round(v) for v in line.box)
+    columns = ink[y : y + h, x : x + w].any(axis=0)
+    for character in line.characters:
+        # The network places a character by its strongest evidence, which may be anywhere within it.
+        left, right = character.start * w - 0.5 * h, character.end * w + 0.5 * h
+        columns[max(0, round(left)) : max(0, round(right))] = False
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], columns.astype(np.int8), [0]])))
+    return float(max(edges[1::2] - edges[::2], default=0) / max(1, h))
 
 
 def _outside(ink: np.ndarray, quads: list[Quad]) -> float:

@@ -81,9 +81,9 @@ def _paper(gray: np.ndarray) -> np.ndarray:
     padded = cv2.copyMakeBorder(small, side, side, side, side, cv2.BORDER_REPLICATE)
     closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, np.ones((side, side), np.uint8))
     closed = cv2.blur(closed, (side, side))[side:-side, side:-side]
-    # Solid ink wider than the kernel would pass for paper; paper is never far darker than most of the crop.
-    level = float(np.percentile(small, 75))
-    closed = np.maximum(closed.astype(np.float32), 0.75 * level)
+    # Solid ink wider than the kernel would pass for paper; paper is never far darker than the lightest part.
+    level = float(np.percentile(small, 95))
+    closed = np.maximum(closed.astype(np.float32), 0.7 * level)
     return np.asarray(cv2.resize(closed, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
@@ -181,7 +181,9 @@ def bounds(ink: np.ndarray) -> tuple[int, int, int, int]:
 def line_box(ink: np.ndarray) -> tuple[int, int, int, int]:
     """Box around the writing of one line with the margin that the recogniser expects, within the crop.
 
-    Never less than two fifths of the crop's height: a lone minus sign must not be blown up to a letter.
+    Never less than two fifths of the crop's height (a lone minus sign must not be blown up to a letter). A
+    crop that was cut around the writing is taken as it is: all its height if the writing fills three quarters
+    of it, all its width if less than a height of paper would go.
     """
     height, width = ink.shape
     x, y, w, h = bounds(ink)
@@ -189,6 +191,10 @@ def line_box(ink: np.ndarray) -> tuple[int, int, int, int]:
     top, bottom = y - margin, y + h + margin
     missing = max(0.0, 0.4 * height - (bottom - top))
     top, bottom = max(0, int(top - missing / 2)), min(height, int(np.ceil(bottom + missing / 2)))
+    if bottom - top > 0.75 * height:
+        top, bottom = 0, height
     side = 0.25 * (bottom - top)
     left, right = max(0, int(x - side)), min(width, int(np.ceil(x + w + side)))
+    if width - (right - left) < bottom - top:
+        left, right = 0, width
     return left, top, right - left, bottom - top

@@ -13,21 +13,31 @@ import numpy as np
 from grader.records import Box
 
 _SLOPES = np.arange(-0.3, 0.31, 0.1)  # rise over run of a hand-drawn strike
-_LONG = 1.3  # length of a strike in heights of the line: longer than any character is wide
-_CROSSINGS = 4  # strokes that run through it; two neighbouring t share a bar and cross it twice
-_SOLID = 0.38  # side of a patch without paper in heights of the line: no character has one
-_SMALLEST = 24  # pixels of height below which strokes cannot be told apart
+# Length of a strike in heights of the line, longer than a character is wide, and the strokes that run through
+# it: for text of any script (two neighbouring t share a bar and cross it twice), and for digits and letters.
+_ANY_SCRIPT = (1.3, 4)
+_NARROW = (0.85, 3)
+_SOLID = 0.42  # side of a patch without paper in heights of the line: no character has one
+_WORKING = 48  # pixels of height at which strokes are measured; larger writing is reduced to it
+_SMALLEST = 34  # pixels of height below which strokes cannot be told apart
 
 
-def struck_out(ink: np.ndarray, text_height: int) -> list[Box]:
+def struck_out(ink: np.ndarray, text_height: int, *, narrow: bool = False) -> list[Box]:
     """Boxes (x, y, width, height) of struck-out writing in an ink mask, left to right.
 
-    ink: bool. text_height: height of a line of writing in pixels.
+    ink: bool. text_height: height of a line of writing in pixels. narrow: only digits, letters and signs are
+    written here, which are narrower than they are high.
     """
     if text_height < _SMALLEST or not ink.any():
         return []
     mask = ink.astype(np.uint8)
-    return _merged(_scribbles(mask, text_height) + _crossed(mask, text_height))
+    scale = min(1.0, _WORKING / text_height)
+    if scale < 1:
+        size = (max(1, round(mask.shape[1] * scale)), max(1, round(mask.shape[0] * scale)))
+        mask = (cv2.resize(mask * 255, size, interpolation=cv2.INTER_AREA) > 110).astype(np.uint8)
+    tall = round(text_height * scale)
+    found = _scribbles(mask, tall) + _crossed(mask, tall, *(_NARROW if narrow else _ANY_SCRIPT))
+    return [(x / scale, y / scale, w / scale, h / scale) for x, y, w, h in _merged(found)]
 
 
 def stroke_width(mask: np.ndarray) -> float:
@@ -65,13 +75,13 @@ def _box_of(mask: np.ndarray) -> Box:
     return float(x), float(y), float(w), float(h)
 
 
-def _crossed(mask: np.ndarray, text_height: int) -> list[Box]:
+def _crossed(mask: np.ndarray, text_height: int, heights: float, crossings: int) -> list[Box]:
     """Words crossed by one long stroke. Sheared so that each slope in turn becomes horizontal."""
-    length = round(_LONG * text_height)
+    length = round(heights * text_height)
     height, width = mask.shape
     if width < length:
         return []
-    thickest = 2.2 * stroke_width(mask) + 1
+    thickest = 2.2 * stroke_width(mask) + 3
     found: list[Box] = []
     margin = round(0.15 * width) + 2  # room for what shearing moves out of the picture
     tall = cv2.copyMakeBorder(mask, margin, margin, 0, 0, cv2.BORDER_CONSTANT, value=0)
@@ -79,7 +89,7 @@ def _crossed(mask: np.ndarray, text_height: int) -> list[Box]:
         shear = np.array([[1, 0, 0], [-slope, 1, slope * width / 2]], np.float32)
         level = cv2.warpAffine(tall, shear, (width, tall.shape[0]), flags=cv2.INTER_NEAREST)
         strokes = cv2.morphologyEx(
-            cv2.morphologyEx(level, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)),
+            cv2.dilate(level, np.ones((3, 1), np.uint8)),  # bridges the wobble of the hand, not gaps along it
             cv2.MORPH_OPEN,
             np.ones((1, length), np.uint8),
         )
@@ -88,7 +98,7 @@ def _crossed(mask: np.ndarray, text_height: int) -> list[Box]:
         count, labels, stats, _ = cv2.connectedComponentsWithStats(strokes, connectivity=8)
         for label in range(1, count):
             x, y, w, h, area = (int(v) for v in stats[label])
-            if area / w > thickest or _crossings(level, labels == label, x, w) < _CROSSINGS:
+            if area / w > thickest or _crossings(level, labels == label, x, w) < crossings:
                 continue
             rise = abs(slope) * w / 2
             middle = y + h / 2 - margin + slope * (x + w / 2 - width / 2)
