@@ -13,7 +13,7 @@ from grader.scoring.lexical import LexicalScorer
 from grader.scoring.text import look
 from grader.training import metrics
 from grader.training.rows import Row
-from grader.training.validation import three_way
+from grader.training.validation import three_way, tolerance_of
 
 
 def mark_rows(scorer: LexicalScorer, rows: Sequence[Row]) -> list[Mark]:
@@ -75,3 +75,26 @@ def labels(scorer: LexicalScorer, rows: Sequence[Row], limit: float) -> dict[str
         "accuracy_3way": float(same), "macro_f1_3way": macro, "weighted_f1_3way": weighted,
         "accuracy_2way": float(same_2), "macro_f1_2way": macro_2, "weighted_f1_2way": weighted_2,
     }  # fmt: skip
+
+
+def split_figures(scorer: LexicalScorer, rows: Sequence[Row], limit: float) -> dict[str, Any]:
+    """All figures of one split. A set of several scales (one a question) is judged scale by scale and averaged."""
+    marks = mark_rows(scorer, rows)
+    tolerance = [tolerance_of(row.top) for row in rows]
+    items = sorted({row.item for row in rows})
+    if len({row.top for row in rows}) > 1:
+        return _mean_over_items(rows, marks, tolerance, items)
+    found = figures(rows, marks, tolerance)
+    return found | labels(scorer, rows, limit) if rows[0].label else found
+
+
+def _mean_over_items(
+    rows: Sequence[Row], marks: Sequence[Mark], tolerance: Sequence[float], items: Sequence[str]
+) -> dict[str, Any]:
+    parts = {}
+    for item in items:
+        chosen = [place for place, row in enumerate(rows) if row.item == item]
+        parts[item] = figures([rows[n] for n in chosen], [marks[n] for n in chosen], [tolerance[n] for n in chosen])
+    keys = ("within_tolerance", "qwk", "ece", "coverage")
+    mean = {key: float(np.mean([part[key] for part in parts.values()])) for key in keys}
+    return {"n": len(rows), "scale": "per question", **mean, "questions": parts}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -49,14 +50,15 @@ def decide(row: int, parts: Sequence[np.ndarray], human: float, rubric: bool, la
     masses = odds.total(parts)
     top = len(masses) - 1
     place = sum(odds.median(part) for part in parts)
-    reach = int(_tolerance(top))
+    reach = int(tolerance_of(top))
     kind = odds.Calibration.key(rubric, language, reach)
     raw, gap = odds.agreement(masses, place, reach), odds.boundary_gap(masses, place)
     return Decision(row, kind, raw, place, int(np.floor(human * top + 0.5)), top, reach, gap)
 
 
-def _tolerance(top: int) -> float:
-    return ShortAnswerItem(id="1", type="short_answer", max_mark=top).mark_tolerance
+def tolerance_of(top: float) -> float:
+    """How far from a human's mark still agrees, out of `top`: the exam's own rule."""
+    return ShortAnswerItem(id="1", type="short_answer", max_mark=top, reference_answers=("1",)).mark_tolerance
 
 
 def natural(rows: Sequence[Row], passes: np.ndarray) -> list[Decision]:
@@ -130,8 +132,9 @@ def calibrate(decisions: Sequence[Decision]) -> dict[str, tuple[list[float], lis
         chosen = [d for d in decisions if d.kind == kind]
         if len(chosen) < 200:
             chosen = [d for d in decisions if d.kind.startswith(path) and d.kind.endswith(reach)]
-        raw = np.array([d.raw for d in chosen])
-        knots[kind] = metrics.isotonic(raw, np.array([d.right for d in chosen], float))
+        if chosen:
+            raw = np.array([d.raw for d in chosen])
+            knots[kind] = metrics.isotonic(raw, np.array([d.right for d in chosen], float))
     return knots
 
 
@@ -140,7 +143,6 @@ def choose_limits(
     measures: Sequence[triage.Measures],
     decisions: Sequence[Decision],
     calibration: odds.Calibration,
-    contradiction: float,
 ) -> triage.Limits:
     """Limits of the flags. decisions: on the natural scales. A measured flag is placed where it meets at most
     RIGHT_FLAGGED of the fully right answers; the confidence limit where accepted marks keep RISK."""
@@ -161,7 +163,7 @@ def choose_limits(
         unknown=high("unknown", 0.5),
         polarity=high("polarity", 0.2),
         both=high("both", 0.2),
-        contradiction=max(contradiction, high("contradiction", 0.2)),
+        contradiction=high("contradiction", 0.2),
     )
 
 
@@ -185,3 +187,23 @@ def three_way(passes: np.ndarray, limit: float) -> str:
     if passes[3] >= 0.5:
         return "correct"
     return "contradictory" if passes[4] >= limit else "incorrect"
+
+
+def figures(
+    rows: Sequence[Row], passes: np.ndarray, decisions: Sequence[Decision], sure: np.ndarray, numbers: dict[str, Any]
+) -> dict[str, Any]:
+    """Figures of one set on held-out questions. sure: confidences from a calibration that never saw them."""
+    right = np.array([d.right for d in decisions], float)
+    accepted = sure >= numbers["limits"]["confidence"]
+    found: dict[str, Any] = {"n": len(rows), "questions": len({row.group for row in rows})}
+    if rows[0].label:
+        given = [three_way(one, numbers["three_way"]) for one in passes]
+        found["macro_f1_3way"], _ = metrics.f1_scores([row.label for row in rows], given)
+    else:
+        top = rows[0].top
+        found["qwk"] = metrics.qwk([d.human for d in decisions], [d.place for d in decisions], top)
+    found["within_tolerance"] = float(right.mean())
+    found["ece"] = metrics.expected_calibration_error(sure, right)
+    found["sure_enough"] = float(accepted.mean())
+    found["error_sure_enough"] = float(1 - right[accepted].mean()) if accepted.any() else None
+    return found
