@@ -40,6 +40,7 @@ _ROWS = (
     Flag("unreadable_file", "intake", "the file cannot be opened", "文件无法打开"),
     Flag("duplicate_file", "intake", "the same image was already read", "重复的图像"),
     Flag("crashed", "run", "reading this page stopped the worker twice", "读取此页两次使进程中止"),
+    Flag("internal_error", "run", "an error inside grader; please report it", "程序内部错误，请反馈"),
     Flag("timed_out", "run", "reading this page took too long", "读取此页超时"),
     # registration
     Flag("no_fiducials", "registration", "the corner marks were not found", "未找到定位标记"),
@@ -76,6 +77,7 @@ _ROWS = (
     Flag("unit_missing", "scoring", "the unit is missing", "缺少单位"),
     Flag("unit_wrong", "scoring", "the unit does not fit the quantity", "单位不符"),
     Flag("not_a_number", "scoring", "no number was recognised", "未识别出数值"),
+    Flag("several_answers", "scoring", "several different answers were given", "写了多个不同答案"),
     Flag("unparsed", "scoring", "the expression could not be understood", "表达式无法解析"),
     Flag("model_proposal", "scoring", "a model proposed this mark", "模型建议分", blocks=False),
     Flag("low_confidence", "scoring", "the model is unsure", "模型把握不足"),
@@ -90,6 +92,8 @@ _ROWS = (
     Flag("negated_reference", "scoring", "negates the reference", "与标准答案相反"),
     Flag("control_text", "scoring", "text that addresses the marker or the model", "含指令性文字"),
     Flag("too_long", "scoring", "longer than the scorer reads", "超出评分长度"),
+    Flag("unknown_item", "scoring", "the exam has no such item", "试卷中没有该题"),
+    Flag("unreadable_row", "scoring", "the row of the input cannot be used", "输入行无法使用"),
     Flag("no_scorer", "scoring", "no scorer can mark this item", "没有可用的评分器"),
 )
 

@@ -8,9 +8,11 @@ Each step is a pure function of typed records; a page that cannot be used become
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
 
 from grader import registry
 from grader.errors import PageError
@@ -72,6 +74,11 @@ class PageReader:
         except MemoryError:
             detail = f"{ref.file} page {ref.page} needs more memory than there is"
             return PageResult(ref, "rejected", "too_large", detail, sha256, seconds=self._seconds)
+        except Exception as error:  # a mistake of ours costs this page, not the batch
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            place = f"{Path(where.filename).name} line {where.lineno}"
+            detail = f"{ref.file} page {ref.page}: {type(error).__name__}: {error} ({place})"
+            return PageResult(ref, "rejected", "internal_error", detail, sha256, seconds=self._seconds)
 
     def read_page(self, page: Page) -> PageResult:
         """The main path for a decoded page. Raises PageError."""
