@@ -101,9 +101,9 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     options = parser.parse_args(arguments)
     tally = Tally()
     with tempfile.TemporaryDirectory() as scratch:
-        for batch in _batches(options.scripts):
+        for number, batch in enumerate(_batches(options.scripts)):
             folder = (options.keep or Path(scratch)) / batch.name
-            _run(batch, folder, options.seed, options.profile, tally)
+            _run(batch, folder, 10 * options.seed + number, options.profile, tally)
     return _report(tally, options)
 
 
@@ -267,9 +267,17 @@ def _report(tally: Tally, options: argparse.Namespace) -> dict[str, Any]:
     return result
 
 
+_ORDER = (
+    "clear", "  fill", "  overshoot", "  pale", "  tick", "  cross", "  blank",
+    "double", "doubtful", "  erased", "  cancelled", "  faint", "  dot",
+)  # fmt: skip
+
+
 def _table(title: str, group: dict[str, Counter[str]]) -> None:
     rows = []
-    for name in sorted(group, key=lambda n: (n.strip() not in ("clear", "double", "doubtful"), n)):
+    for name in _ORDER if title == "Choice items" else sorted(group):
+        if name not in group:
+            continue
         count = group[name]
         total = sum(count.values())
         rows.append([name, total, f"{count['right'] / total:.2%}", f"{count['flagged'] / total:.2%}",

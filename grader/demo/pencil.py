@@ -18,7 +18,7 @@ MarkKind = Literal["fill", "pale", "overshoot", "tick", "cross", "faint", "erase
 # Kinds that a careful person would hesitate over: a flag is the right answer to them.
 DOUBTFUL: frozenset[str] = frozenset({"faint", "erased", "cancelled", "dot"})
 # Kinds that are not meant as an answer.
-WITHDRAWN: frozenset[str] = frozenset({"erased", "cancelled"})
+WITHDRAWN: frozenset[str] = frozenset({"erased", "cancelled", "dot"})
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Tool:
     def draw(rng: np.random.Generator, pencil: bool) -> Tool:
         """A pencil (2B, more or less blunt) or a pen."""
         if pencil:
-            return Tool(rng.uniform(0.5, 0.82), rng.uniform(0.5, 0.9), rng.uniform(0.1, 0.3))
+            return Tool(rng.uniform(0.55, 0.85), rng.uniform(0.5, 0.9), rng.uniform(0.1, 0.3))
         return Tool(rng.uniform(0.78, 0.95), rng.uniform(0.45, 0.7), rng.uniform(0.0, 0.06))
 
 
@@ -50,7 +50,7 @@ def draw_mark(
     patch = _Patch(width, height, centre, half, scale, tool, rng)
     if kind in ("fill", "pale", "overshoot", "faint"):
         strength = {"pale": 0.62, "faint": rng.uniform(0.14, 0.3)}.get(kind, 1.0)
-        patch.scribble(reach=rng.uniform(1.12, 1.3) if kind == "overshoot" else rng.uniform(0.84, 1.02))
+        patch.scribble(reach=rng.uniform(1.12, 1.3) if kind == "overshoot" else rng.uniform(0.86, 1.04))
         patch.strength = strength
     elif kind == "tick":
         patch.tick()
@@ -87,7 +87,7 @@ class _Patch:
         length, breadth = (float(np.abs(v) @ self.half) * reach for v in (along, across))
         inner = self.thickness * 0.5
         length, breadth = max(length - inner, inner), max(breadth - inner, inner / 2)
-        step = self.thickness * self.rng.uniform(0.6, 0.85)
+        step = self.thickness * self.rng.uniform(0.5, 0.78)
         count = max(3, int(np.ceil(2 * breadth / step)) + 1)
         offsets = np.linspace(-breadth, breadth, count)
         shift = self.rng.normal(0, 0.06, 2) * self.half

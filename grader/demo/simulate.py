@@ -128,12 +128,11 @@ def _fill_choice(
     ]
     if others and labels:
         extra = others[int(rng.integers(len(others)))]
-        chance = rng.random()
-        if chance < habits.erased:
-            drawn.append((extra, "erased"))
-        elif chance < habits.erased + habits.cancelled:
-            drawn.append((extra, "cancelled"))
-        elif chance < habits.erased + habits.cancelled + habits.double and not field.multiple:
+        extra_kinds: tuple[MarkKind, ...] = ("erased", "cancelled", "dot")
+        kind = _draw_kind(extra_kinds, habits, rng)
+        if kind is not None:
+            drawn.append((extra, kind))
+        elif rng.random() < habits.double and not field.multiple:
             drawn.append((extra, "fill"))
             double = True
             meant = "".join(b.label for b in field.bubbles if b.label in labels or b is extra)
@@ -143,10 +142,14 @@ def _fill_choice(
 
 def _kind(habits: Habits, rng: np.random.Generator) -> MarkKind:
     """How one bubble is marked."""
-    names: tuple[MarkKind, ...] = ("pale", "overshoot", "tick", "cross", "faint", "dot")
-    chances = np.array([getattr(habits, name) for name in names])
-    place = int(np.searchsorted(np.cumsum(chances), rng.random(), side="right"))
-    return names[place] if place < len(names) else "fill"
+    return _draw_kind(("pale", "overshoot", "tick", "cross", "faint"), habits, rng) or "fill"
+
+
+def _draw_kind(names: tuple[MarkKind, ...], habits: Habits, rng: np.random.Generator) -> MarkKind | None:
+    """One of the kinds with the probability that the habits give it, or none."""
+    chances = np.cumsum([getattr(habits, name) for name in names])
+    place = int(np.searchsorted(chances, rng.random(), side="right"))
+    return names[place] if place < len(names) else None
 
 
 def _fill_number(
@@ -221,10 +224,10 @@ def simulate(
         person = Person.draw(rng, habits)
         own = (answers or {}).get(candidate) or invent(exam, rng, ability=rng.uniform(0.4, 0.95))
         for page_form in form.pages:
-            stream = np.random.default_rng([seed, index, page_form.number])
+            filling, scanning = (np.random.default_rng([seed, index, page_form.number, i]) for i in (1, 2))
             image = blanks.page(index, page_form.number)
-            fields = fill_page(image, scale, page_form, own, candidate, person, stream)
-            result = scan(image, scale, stream, profile)
+            fields = fill_page(image, scale, page_form, own, candidate, person, filling)
+            result = scan(image, scale, scanning, profile)
             truth = PageTruth(
                 file=f"scan-{index * len(form.pages) + page_form.number:05d}.jpg",
                 candidate=candidate,
