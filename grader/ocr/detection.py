@@ -17,7 +17,7 @@ import numpy as np
 from grader.ocr.session import Session
 
 LONGEST = 1280  # pixels of the detector's input along its longer side
-SCALE = 0.6  # of a 200-dpi crop: handwriting becomes 20 to 40 pixels high, as the detector was trained
+TEXT_HEIGHT = 28  # pixels of a character in the detector's input, as it was trained
 _STEP = 32
 _MAP_THRESHOLD = 0.3
 _BOX_THRESHOLD = 0.5
@@ -58,15 +58,31 @@ class Detector:
     def __init__(self, weights: Path) -> None:
         self._session = Session(weights)
 
-    def detect(self, gray: np.ndarray, scale: float = SCALE) -> list[Quad]:
-        """Pieces of text in a gray uint8 picture, in its pixels, in no particular order."""
+    def detect(self, gray: np.ndarray, text_height: float) -> list[Quad]:
+        """Pieces of text in a gray uint8 picture, in its pixels, in no particular order.
+
+        text_height: of its characters in pixels, roughly (see `text_height`).
+        """
         height, width = gray.shape
-        scale = min(scale, LONGEST / max(height, width))
+        scale = min(max(0.2, TEXT_HEIGHT / text_height), 2.0, LONGEST / max(height, width))
         size = tuple(max(_STEP, round(side * scale / _STEP) * _STEP) for side in (width, height))
         x = cv2.resize(gray, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 127.5 - 1
         probability = self._session.run(np.repeat(x[None, None], 3, axis=1))[0, 0]
         factors = np.array([width / size[0], height / size[1]], np.float32)
-        return [Quad(corners * factors, score) for corners, score in _rectangles(probability)]
+        inside = np.array([width, height], np.float32)
+        return [Quad(np.clip(c * factors, 0, inside), score) for c, score in _rectangles(probability)]
+
+
+def text_height(ink: np.ndarray) -> float:
+    """Rough height of the characters in an ink mask, in pixels: what the ink's larger pieces measure."""
+    _, _, stats, _ = cv2.connectedComponentsWithStats(ink.astype(np.uint8), connectivity=8)
+    heights, areas = stats[1:, cv2.CC_STAT_HEIGHT], stats[1:, cv2.CC_STAT_AREA]
+    if not heights.size:
+        return float(TEXT_HEIGHT)
+    # Weighted by ink: dots, commas and the strokes of broken characters weigh little.
+    order = np.argsort(heights, kind="stable")
+    place = int(np.searchsorted(np.cumsum(areas[order]), 0.5 * areas.sum()))
+    return float(max(6, heights[order][min(place, heights.size - 1)]))
 
 
 def _rectangles(probability: np.ndarray) -> list[tuple[np.ndarray, float]]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -14,7 +15,7 @@ from grader.flags import check
 from grader.ocr import confidence
 from grader.ocr.alphabet import parse
 from grader.ocr.ctc import Symbol
-from grader.ocr.detection import Detector, Quad, reading_order, straighten
+from grader.ocr.detection import Detector, Quad, reading_order, straighten, text_height
 from grader.ocr.layout import mark_superscripts, stacked_fraction
 from grader.ocr.preprocess import Prepared, bounds, line_box, prepare
 from grader.ocr.recognition import Recogniser
@@ -78,20 +79,21 @@ class PPOCR:
         return Transcription(line.text, line.confidence, (line,), check(tuple(flags)))
 
     def _read_lines(self, page: Prepared, alphabet: str) -> Transcription:
-        pieces = reading_order(self._detector.detect(page.gray))
+        pieces = reading_order(self._detector.detect(page.gray, text_height(page.ink)))
         if not pieces:
             single = self._read_line(page, alphabet)
             return Transcription(
                 single.text, single.confidence, single.lines, check((*single.flags, "ocr_doubtful"))
             )
         usual = float(np.median([q.bottom - q.top for line in pieces for q in line]))
-        gray, ink, deleted = without_deletions(page, round(0.7 * usual))
+        writing = replace(page, ink=page.ink & _covered(page.ink.shape, [q for line in pieces for q in line]))
+        gray, ink, deleted = without_deletions(writing, round(0.7 * usual))
         found = [self._pieces(gray, ink, line, alphabet) for line in pieces]
         found = [(line, symbols) for line, symbols in found if line.text]
         flags = list(deleted)
         for _, symbols in found:
             flags += confidence.flags_of(symbols, exact=False)
-        if not found or _outside(ink, [q for line in pieces for q in line]) > _MISSED:
+        if not found or (page.ink & ~writing.ink).sum() > _MISSED * page.ink.sum():
             flags.append("ocr_doubtful")
         text = "\n".join(line.text for line, _ in found)
         weakest = min((line.confidence for line, _ in found), default=0.0)
@@ -204,9 +206,9 @@ def unread(line: TextLine, ink: np.ndarray) -> float:
     return float(max(edges[1::2] - edges[::2], default=0) / max(1, h))
 
 
-def _outside(ink: np.ndarray, quads: list[Quad]) -> float:
-    """Share of the ink that no detected piece covers."""
-    left = ink.copy()
+def _covered(shape: tuple[int, ...], quads: list[Quad]) -> np.ndarray:
+    """Mask (bool) of what the detected pieces cover."""
+    covered = np.zeros(shape, bool)
     for quad in quads:
-        left[_slice((quad.left, quad.top, quad.right - quad.left, quad.bottom - quad.top))] = False
-    return float(left.sum() / max(1, ink.sum()))
+        covered[_slice((quad.left, quad.top, quad.right - quad.left, quad.bottom - quad.top))] = True
+    return covered
