@@ -22,7 +22,8 @@ HANDLES_TURNS = True  # any rotation is found without turning the picture
 Located = tuple[np.ndarray, float]
 
 _SEARCH_RESOLUTION = 2.9  # reduced pixels per mm at least: a module of a ring is then 3 pixels
-_CORNER = 0.2  # share of the picture's sides in which a corner mark is looked for first
+_CLEAR = 0.06  # of a mark's size: with such a residual nothing better needs to be looked for
+_CORNER = 0.14  # share of the picture's sides in which a corner mark is looked for first
 _RING_AREAS = (25 / 49, 9 / 49)  # the hole and the centre of a ring, as shares of its outer square
 _MOST = 7  # candidates of one kind that are tried together
 
@@ -40,16 +41,19 @@ class Mark:
 def locate(page: Page, page_form: PageForm, method: AnyMethod, form: Form, folder: Path | None) -> list[Located]:
     """The best fit as [(3x3 homography from form units to pixels, residual in form units)], or [].
 
-    The residual is taken from the marks' own corners, which did not go into the fit of their centres: a
-    wrong assignment, or a mark that only looks like one, turns or stretches them.
+    The residual is taken from the marks' own corners, which did not go into the fit of their centres: the
+    root mean square distance of the worst mark's. A wrong assignment, or something that only looks like a
+    mark, turns or stretches them.
     """
     small, factor = reduce(page.gray, int(_SEARCH_RESOLUTION * min(page_form.width, page_form.height)))
-    for found in (_near_corners(small), _anywhere(small)):
-        fit = _best_fit(found, page_form)
-        if fit is not None and fit[1] <= form.max_residual:
-            matrix, residual = fit
-            return [(_enlarge(factor) @ matrix, residual)]
-    return []
+    best: Located | None = None
+    for search in (_near_corners, _anywhere):
+        fit = _best_fit(search(small), page_form)
+        if fit is not None and (best is None or fit[1] < best[1]):
+            best = fit
+        if best is not None and best[1] <= _CLEAR * page_form.fiducials[0].size:
+            break
+    return [(_enlarge(factor) @ best[0], best[1])] if best is not None else []
 
 
 def _enlarge(factor: int) -> np.ndarray:
@@ -98,7 +102,7 @@ def find_marks(part: np.ndarray, origin: tuple[int, int], side: int) -> list[Mar
         if len(contour) < 4:
             continue
         _, _, w, h = cv2.boundingRect(contour)
-        if not smallest < w * h < 2 * largest or max(w, h) > 2.2 * min(w, h):
+        if not smallest < w * h < 2 * largest or max(w, h) > 1.8 * min(w, h):
             continue
         mark = _as_mark(number, contours, tree[0])
         if mark is not None and smallest < mark.area < largest:
@@ -109,9 +113,7 @@ def find_marks(part: np.ndarray, origin: tuple[int, int], side: int) -> list[Mar
 def _as_mark(number: int, contours: Sequence[np.ndarray], tree: np.ndarray) -> Mark | None:
     """The contour as a ring or a solid square, or None. tree: rows of (next, previous, child, parent)."""
     outer = contours[number]
-    if _depth(number, tree) % 2:  # the outline of a hole
-        return None
-    corners = _quad(outer)
+    corners = None if _depth(number, tree) % 2 else _quad(outer)  # odd depth: the outline of a hole
     if corners is None:
         return None
     area = float(cv2.contourArea(corners.astype(np.float32)))
@@ -200,4 +202,5 @@ def _fit(marks: tuple[Mark, ...], wanted: tuple[Fiducial, ...]) -> Located | Non
     corners = cv2.perspectiveTransform(np.concatenate([m.corners for m in marks])[None], inverse)[0]
     half = np.repeat([f.size / 2 for f in wanted], 4)
     offsets = np.abs(corners - np.repeat(model, 4, axis=0))  # by symmetry every corner is at (half, half)
-    return matrix, float(np.sqrt(((offsets - half[:, None]) ** 2).sum(axis=1).mean()))
+    of_marks = ((offsets - half[:, None]) ** 2).sum(axis=1).reshape(-1, 4).mean(axis=1)
+    return matrix, float(np.sqrt(of_marks.max()))

@@ -11,7 +11,7 @@ The limits come from the sheet: how much its blank bubbles scatter, and how dark
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -24,12 +24,15 @@ from grader.records import Box, Bubble, Page, Reading, Registration
 GAP = "_"  # stands for an empty position among filled ones
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Limits:
-    """cover below blank[style] is blank, from marked[style] on a mark; between is doubt. tone: of a residue."""
+    """For each bubble: below `blank` its cover is blank, from `marked` on a mark; between is doubt.
 
-    blank: dict[str, float]
-    marked: dict[str, float]
+    tone: more of it on a blank bubble is a residue, as of an erased mark.
+    """
+
+    blank: np.ndarray
+    marked: np.ndarray
     tone: float
 
 
@@ -38,6 +41,7 @@ _FAINTEST = 0.14  # a mark adds at least this much darkness where it is darkest
 _UNLIT = 0.35  # where "paper" is so much darker than the page's, a bubble is hidden rather than blank
 _RESIDUE = 0.05
 _FILLED = 0.5
+_NEIGHBOURS = np.ones((3, 3), np.uint8)  # printed letters may be off by a sample
 
 
 def read_marks(
@@ -54,7 +58,13 @@ def read_marks(
     patches = sample(page.gray, registration.to_pixels, plan)
     printed = _reference(reference, page_form, plan, patches) if reference is not None else _printed(plan, patches)
     measured = _measure(plan, patches, printed)
-    return _readings(plan, registration, measured, _limits(measured))
+    seen = _judge(plan, patches, measured)
+    boxes = _boxes(plan, registration.to_pixels)
+    starts = (0, *plan.ends)
+    return [
+        _reading(field, seen[start:end], box)
+        for field, start, end, box in zip(plan.fields, starts, plan.ends, boxes, strict=False)
+    ]
 
 
 # --- what the bubbles looked like when blank ------------------------------------------------------------
@@ -63,22 +73,19 @@ def read_marks(
 def _printed(plan: Layout, patches: Patches) -> np.ndarray:
     """Darkness of each patch as printed, from the sheet itself (n x rows x columns).
 
-    For each look the paler half of its bubbles, pixel by pixel the median. A look that is seen too seldom,
-    or whose paler half is far darker than the sheet's palest bubbles (it may be all marked), is taken as
-    evenly gray instead, at the known baseline or that of the palest.
+    For each look the mean of the palest third of its bubbles. A look that is seen too seldom, or whose
+    palest third is far darker than expected (it may be all marked), is taken as evenly gray instead, at the
+    known baseline or that of the sheet's palest bubbles.
     """
     means = _mean(patches.darkness, patches.inner)
-    floor = float(np.percentile(means, 20))
+    floor = float(np.sort(means)[len(means) // 5])
     printed = np.empty_like(patches.darkness)
-    for kind in range(int(plan.kinds.max()) + 1):
-        members = np.flatnonzero(plan.kinds == kind)
-        palest = members[np.argsort(means[members], kind="stable")[: max(1, len(members) // 2)]]
-        known = float(np.nanmean(plan.baseline[members])) if np.isfinite(plan.baseline[members]).any() else None
-        expected = floor if known is None else known
-        level = float(means[palest].mean())
-        if len(palest) >= 2 and level <= expected + (0.10 if known is None else 0.06):
-            pattern = np.median(patches.darkness[palest], axis=0)
-            printed[members] = cv2.dilate(pattern, np.ones((3, 3), np.uint8))
+    for members in plan.kinds:
+        palest = members[np.argsort(means[members], kind="stable")[: -(-len(members) // 3)]]
+        baseline = float(plan.baseline[members].mean())
+        expected, slack = (floor, 0.10) if np.isnan(baseline) else (baseline, 0.06)
+        if len(palest) >= 2 and float(means[palest].mean()) <= expected + slack:
+            printed[members] = cv2.dilate(patches.darkness[palest].mean(axis=0), _NEIGHBOURS)
         else:
             printed[members] = min(expected, 0.3)
     return printed
@@ -86,11 +93,10 @@ def _printed(plan: Layout, patches: Patches) -> np.ndarray:
 
 def _reference(picture: np.ndarray, page_form: PageForm, plan: Layout, patches: Patches) -> np.ndarray:
     """Darkness of each patch on the blank form (n x rows x columns)."""
-    scale = np.diag([picture.shape[1] / page_form.width, picture.shape[0] / page_form.height, 1.0])
-    blank = sample(picture, scale, plan).darkness
-    rows, columns = patches.darkness.shape[1:]
-    kernel = np.ones((3, 3), np.uint8)
-    return np.stack([cv2.dilate(cv2.resize(patch, (columns, rows)), kernel) for patch in blank])
+    height, width = picture.shape
+    scale = np.diag([width / page_form.width, height / page_form.height, 1.0])
+    blank = sample(picture, scale, plan, patches.darkness.shape[1:]).darkness
+    return np.stack([cv2.dilate(patch, _NEIGHBOURS) for patch in blank])
 
 
 # --- measures -------------------------------------------------------------------------------------------
@@ -99,15 +105,14 @@ def _reference(picture: np.ndarray, page_form: PageForm, plan: Layout, patches: 
 @dataclass(frozen=True, eq=False)
 class _Measured:
     """Per bubble: see the module. depth: darkness of its darkest ink. runs: strokes that cross the edge of
-    the patch. unclear: the bubble cannot be seen."""
+    the patch. unclear: the bubble cannot be seen. solid: darkness as reported, 0 as printed to 1 black."""
 
     cover: np.ndarray
     tone: np.ndarray
     depth: np.ndarray
     runs: np.ndarray
-    outside: np.ndarray
     unclear: np.ndarray
-    darkness: np.ndarray
+    solid: np.ndarray
 
 
 def _measure(plan: Layout, patches: Patches, printed: np.ndarray) -> _Measured:
@@ -115,31 +120,36 @@ def _measure(plan: Layout, patches: Patches, printed: np.ndarray) -> _Measured:
     inner = patches.inner
     tone = _mean(added, inner)
     palest = tone <= np.median(tone)
-    depth = _top(added, inner)
     base, spread = _centre(tone[palest])
+    depth = np.zeros_like(tone)
+    inked = np.flatnonzero(tone > base + 0.02)  # the darkest ink matters only where there is some
+    depth[inked] = _top(added[inked], inner[inked])
     candidates = tone > base + max(0.04, 6 * spread)
     ink = float(np.median(depth[candidates])) if candidates.any() else 0.5
-    noise = float(np.std(np.clip(added[palest][inner[palest]], -0.2, 0.2)))
+    sample_of_blanks = np.flatnonzero(palest)[:40]
+    noise = float(np.clip(added[sample_of_blanks], -0.2, 0.2)[inner[sample_of_blanks] > 0].std())
     dark = added > max(0.08, 3 * noise, 0.4 * max(ink, 0.2))
-    free = inner & (printed < 0.5)  # ink on top of print cannot be told from print
-    cover = _mean(dark, np.where(free.sum(axis=(1, 2), keepdims=True) > 0, free, inner))
+    free = inner * (printed < 0.5)  # ink on top of print cannot be told from print
+    cover = _mean(dark.astype(np.float32), free)
     solid = np.clip(tone / np.maximum(1 - _mean(printed, inner), 0.2), 0, 1)
-    return _Measured(
-        cover, tone - base, depth, _runs(dark, plan), patches.outside, patches.light < _UNLIT, solid
-    )
+    unclear = patches.outside | (patches.light < _UNLIT)
+    return _Measured(cover, tone - base, depth, _runs(dark, plan), unclear, solid)
 
 
-def _mean(values: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """Mean of each patch over the samples in `where` (n)."""
-    return np.einsum("nij,nij->n", values.astype(np.float32), where.astype(np.float32)) / where.sum(axis=(1, 2))
+def _mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Weighted mean of each patch (n); both n x rows x columns float32."""
+    count = len(values)
+    flat, shares = values.reshape(count, -1), weights.reshape(count, -1)
+    return np.einsum("ns,ns->n", flat, shares) / np.maximum(shares.sum(axis=1), 1)
 
 
 def _top(added: np.ndarray, inner: np.ndarray) -> np.ndarray:
     """The darkness that an eighth of the samples inside exceed (n)."""
-    flat = np.where(inner, added, -1).reshape(len(added), -1)
-    ordered = np.sort(flat, axis=1)
-    rank = flat.shape[1] - 1 - inner.sum(axis=(1, 2)) // 8
-    return np.take_along_axis(ordered, rank[:, None], axis=1)[:, 0]
+    if not len(added):
+        return np.zeros(0, np.float32)
+    flat = np.where(inner > 0, added, -1).reshape(len(added), -1)
+    rank = flat.shape[1] - 1 - int(inner.sum()) // (8 * len(added))
+    return np.partition(flat, rank, axis=1)[:, rank]
 
 
 def _centre(values: np.ndarray) -> tuple[float, float]:
@@ -150,85 +160,113 @@ def _centre(values: np.ndarray) -> tuple[float, float]:
 
 def _runs(dark: np.ndarray, plan: Layout) -> np.ndarray:
     """How many strokes leave each patch, counted around its border; 0 where a neighbour is too near."""
-    ring = np.concatenate([dark[:, 0, :], dark[:, 1:, -1], dark[:, -1, -2::-1], dark[:, -2:0:-1, 0]], axis=1)
-    starts = (ring & ~np.roll(ring, 1, axis=1)).sum(axis=1)
+    ring = np.concatenate([dark[:, 0, :], dark[:, 1:, -1], dark[:, -1, -2::-1], dark[:, -2::-1, 0]], axis=1)
+    starts = (ring[:, 1:] & ~ring[:, :-1]).sum(axis=1)  # the corner at which it begins is in it twice
     return np.where((plan.reach >= 1.25).all(axis=1), starts, 0)
-
-
-def _limits(measured: _Measured) -> _Limits:
-    """Limits of this sheet: never below the fixed ones, wider where blank bubbles scatter."""
-    palest = measured.tone <= np.median(measured.tone)
-    base, spread = _centre(measured.cover[palest])
-    base = min(base, 0.25)  # print inside a bubble covers no more; else most bubbles are marked
-    tone_spread = _centre(measured.tone[palest])[1]
-    blank = {style: base + max(low, 5 * spread) for style, (low, _) in _COVER.items()}
-    marked = {style: base + max(high, 8 * spread) for style, (_, high) in _COVER.items()}
-    return _Limits(blank, marked, max(_RESIDUE, 6 * tone_spread))
 
 
 # --- verdicts -------------------------------------------------------------------------------------------
 
 
-def _readings(plan: Layout, registration: Registration, measured: _Measured, limits: _Limits) -> list[Reading]:
-    boxes = _boxes(plan, registration.to_pixels)
-    readings = []
-    for number, field in enumerate(plan.fields):
-        members = np.flatnonzero(plan.owner == number)
-        readings.append(_read_field(field, members, measured, limits, boxes[number]))
-    return readings
+def _limits(plan: Layout, measured: _Measured) -> _Limits:
+    """Limits of this sheet: never below the fixed ones, wider where blank bubbles scatter."""
+    palest = measured.tone <= np.median(measured.tone)
+    base, spread = _centre(measured.cover[palest])
+    base = min(base, 0.25)  # print inside a bubble covers no more; else most bubbles are marked
+    lengths = np.diff((0, *plan.ends))
+    low, high = (np.repeat([_COVER[field.style][end] for field in plan.fields], lengths) for end in (0, 1))
+    return _Limits(
+        base + np.maximum(low, 5 * spread),
+        base + np.maximum(high, 8 * spread),
+        max(_RESIDUE, 6 * _centre(measured.tone[palest])[1]),
+    )
 
 
-def _read_field(field: MarksField, members: np.ndarray, measured: _Measured, limits: _Limits, box: Box) -> Reading:
-    flags: list[str] = []
-    parts: list[str] = []
-    verdicts = {int(i): _verdict(int(i), field.style, measured, limits) for i in members}
-    positions = sorted({bubble.position for bubble in field.bubbles})
-    bubbles: list[Bubble] = []
-    for position in positions:
-        here = [(int(i), b) for i, b in zip(members, field.bubbles, strict=True) if b.position == position]
-        chosen = [i for i, _ in here if verdicts[i] is True]
-        residues = [i for i, _ in here if verdicts[i] is False and measured.tone[i] > limits.tone]
-        if residues and chosen:
-            flags.append("erased")
-        for i in residues if not chosen else ():
-            verdicts[i] = None
-        if any(verdicts[i] is None for i, _ in here):
-            flags.append("mark_doubtful")
-        if len(chosen) > 1 and not field.multiple:
-            flags.append("multiple_marks")
-        if any(measured.cover[i] > _FILLED and measured.runs[i] >= 3 for i in chosen):
-            flags.append("cancelled")
-        if any(measured.outside[i] for i, _ in here):
-            flags.append("field_outside")
-        parts.append("".join(b.label for i, b in here if i in chosen))
-        bubbles.extend(Bubble(position, b.label, round(float(measured.darkness[i]), 4), verdicts[i]) for i, b in here)
-    value = "".join(parts)
-    if value and len(positions) > 1:
-        value = "".join(part or GAP for part in parts)
-        if GAP in value:
-            flags.append("mark_doubtful")
-    confidence = _confidence(field, members, measured, limits)
-    return Reading(field.id, "marks", value, confidence, check(tuple(flags)), box, tuple(bubbles))
+def _verdicts(measured: _Measured, limits: _Limits) -> list[bool | None]:
+    """Of each bubble: True marked, False blank, None neither for certain."""
+    blank = (measured.cover < limits.blank) & ~measured.unclear
+    marked = (measured.cover >= limits.marked) & (measured.depth >= _FAINTEST) & ~measured.unclear
+    return [True if m else False if b else None for m, b in zip(marked.tolist(), blank.tolist(), strict=True)]
 
 
-def _verdict(i: int, style: str, measured: _Measured, limits: _Limits) -> bool | None:
-    """True: marked, False: blank, None: neither is certain."""
-    if measured.outside[i] or measured.unclear[i]:
-        return None
-    if measured.cover[i] < limits.blank[style]:
-        return False
-    if measured.cover[i] >= limits.marked[style] and measured.depth[i] >= _FAINTEST:
-        return True
-    return None
-
-
-def _confidence(field: MarksField, members: np.ndarray, measured: _Measured, limits: _Limits) -> float:
-    """How far the field's least certain bubble is from the limits: 0.5 on them, 1 far away."""
-    middle = (limits.blank[field.style] + limits.marked[field.style]) / 2
-    ratio = np.maximum(measured.cover[members], 0) / middle
+def _confidences(measured: _Measured, limits: _Limits) -> list[float]:
+    """How far each bubble is from the limits: 0.5 between them, 1 far away, 0 unseen."""
+    ratio = np.maximum(measured.cover, 0) / ((limits.blank + limits.marked) / 2)
     sure = np.where(ratio < 1, 1 - 0.5 * ratio**2, 1 - 0.5 / np.maximum(ratio, 1) ** 2)
-    sure[measured.outside[members] | measured.unclear[members]] = 0
-    return round(float(sure.min()), 4)
+    return [round(value, 4) for value in np.where(measured.unclear, 0, sure).tolist()]
+
+
+# --- readings -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """One bubble, judged. residue: it is blank but not clean. crossed: it is filled, and crossed out."""
+
+    bubble: Bubble
+    confidence: float
+    residue: bool
+    crossed: bool
+    outside: bool
+
+
+def _judge(plan: Layout, patches: Patches, measured: _Measured) -> list[_Seen]:
+    limits = _limits(plan, measured)
+    columns = zip(
+        plan.bubbles,
+        _verdicts(measured, limits),
+        measured.solid.round(4).tolist(),
+        _confidences(measured, limits),
+        (measured.tone > limits.tone).tolist(),
+        ((measured.cover > _FILLED) & (measured.runs >= 3)).tolist(),
+        patches.outside.tolist(),
+        strict=True,
+    )
+    return [
+        _Seen(Bubble(b.position, b.label, dark, marked), sure, residue and marked is False, crossed, outside)
+        for b, marked, dark, sure, residue, crossed, outside in columns
+    ]
+
+
+def _reading(field: MarksField, seen: list[_Seen], box: Box) -> Reading:
+    """The field's value and flags from its bubbles."""
+    positions: dict[int, list[_Seen]] = {}
+    for one in seen:
+        positions.setdefault(one.bubble.position, []).append(one)
+    flags: list[str] = ["field_outside"] if any(one.outside for one in seen) else []
+    parts: list[str] = []
+    bubbles: list[Bubble] = []
+    for position in sorted(positions):
+        part, found, doubts = _position(positions[position], field.multiple)
+        parts.append(part)
+        bubbles.extend(found)
+        flags.extend(doubts)
+    value = "".join(parts)
+    if value and "" in parts:
+        value = "".join(part or GAP for part in parts)
+        flags.append("mark_doubtful")
+    return Reading(
+        field.id, "marks", value, min(one.confidence for one in seen), check(tuple(flags)), box, tuple(bubbles)
+    )
+
+
+def _position(seen: list[_Seen], multiple: bool) -> tuple[str, list[Bubble], list[str]]:
+    """The labels marked at one position, its bubbles, and its flags."""
+    chosen = [one for one in seen if one.bubble.marked]
+    flags = []
+    bubbles = [one.bubble for one in seen]
+    if any(one.residue for one in seen):
+        if chosen:
+            flags.append("erased")
+        else:  # a faint mark, or an erased one: nobody can tell
+            bubbles = [replace(one.bubble, marked=None) if one.residue else one.bubble for one in seen]
+    if any(bubble.marked is None for bubble in bubbles):
+        flags.append("mark_doubtful")
+    if len(chosen) > 1 and not multiple:
+        flags.append("multiple_marks")
+    if any(one.crossed for one in chosen):
+        flags.append("cancelled")
+    return "".join(one.bubble.label for one in chosen), bubbles, flags
 
 
 def _boxes(plan: Layout, to_pixels: np.ndarray) -> list[Box]:
@@ -236,9 +274,7 @@ def _boxes(plan: Layout, to_pixels: np.ndarray) -> list[Box]:
     low, high = plan.centres - plan.sizes / 2, plan.centres + plan.sizes / 2
     corners = np.stack([low, np.c_[high[:, 0], low[:, 1]], high, np.c_[low[:, 0], high[:, 1]]], axis=1)
     at = cv2.perspectiveTransform(corners.reshape(1, -1, 2), to_pixels)[0].reshape(corners.shape)
-    boxes = []
-    for number in range(len(plan.fields)):
-        points = at[plan.owner == number].reshape(-1, 2)
-        (x0, y0), (x1, y1) = points.min(axis=0), points.max(axis=0)
-        boxes.append((float(x0), float(y0), float(x1 - x0), float(y1 - y0)))
-    return boxes
+    starts = [0, *plan.ends[:-1]]
+    least = np.minimum.reduceat(at.min(axis=1), starts)
+    most = np.maximum.reduceat(at.max(axis=1), starts)
+    return [(x, y, w, h) for x, y, w, h in np.c_[least, most - least].tolist()]

@@ -17,6 +17,7 @@ from grader.errors import PageError
 from grader.exam.form import AnyMethod, CodeField, Form, PageForm
 from grader.paper.pagecode import PageCode, parse
 from grader.reading.codes import decode_anywhere, decode_field
+from grader.reading.kept import by_identity
 from grader.records import Page, Registration
 
 # method → module with locate(page, page_form, method, form, folder) -> list of (to_pixels 3x3 float64,
@@ -92,6 +93,12 @@ def _turn_back(shape: tuple[int, ...], turn: int) -> np.ndarray:
 # --- the page code --------------------------------------------------------------------------------------
 
 
+@by_identity
+def _version(form: Form) -> str:
+    return form.version
+
+
+@by_identity
 def _alike(form: Form) -> bool:
     """True if all pages have the same registration marks and a page code at the same place."""
     looks = {(p.width, p.height, p.fiducials, code_field(p)) for p in form.pages}
@@ -128,8 +135,8 @@ def _check_code(code: PageCode, form: Form) -> None:
     remedy = "give the form.json that was printed with this paper, or take the page out"
     if form.exam is not None and code.exam != form.exam:
         raise PageError("wrong_form", f"the page belongs to the exam {code.exam!r}, not {form.exam!r}", remedy)
-    if code.version != form.version:
-        message = f"the page was printed as version {code.version} of the form, not {form.version}"
+    if code.version != _version(form):
+        message = f"the page was printed as version {code.version} of the form, not {_version(form)}"
         raise PageError("wrong_form", message, remedy)
     if code.page not in {page_form.number for page_form in form.pages}:
         raise PageError("wrong_form", f"the form has no page {code.page}", remedy)
