@@ -25,7 +25,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from grader.exam import number, units
+from grader.exam import expression, number, units
 
 SCHEMA = "grader-exam/1"
 
@@ -174,8 +174,19 @@ class BlankItem(_Item):
     """Any of `answers` is right, after normalisation. math: so is any mathematically equivalent expression."""
 
     type: Literal["blank"]
-    answers: tuple[Written, ...] = Field(min_length=1, max_length=MAX_LIST)
     math: bool = False
+    answers: tuple[Written, ...] = Field(min_length=1, max_length=MAX_LIST)
+
+    @field_validator("answers")
+    @classmethod
+    def _readable_maths(cls, answers: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        for answer in answers if info.data.get("math") else ():
+            try:
+                expression.parse(answer)
+            except expression.NotMaths as error:
+                what = f"{answer!r} cannot be read as mathematics: {error}"
+                raise rule(what, "write it plainly, such as 2*x/3, x^2 or √2, or remove math: true") from error
+        return answers
 
 
 class NumericItem(_Item):

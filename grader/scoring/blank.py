@@ -1,0 +1,103 @@
+"""Blanks: any listed variant after normalisation; near misses are shown to a person, never guessed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from grader.exam import number, units
+from grader.exam.exam import BlankItem
+from grader.scoring import numeric
+from grader.scoring.lookalike import near
+from grader.scoring.normal import normalise, spelled
+from grader.scoring.verdict import Verdict
+
+MARKER, MATHS_MARKER = "rule:blank/1", "rule:maths/1"
+MAX_LENGTH = 500
+
+_ELEMENTS = """
+    H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Ag Cd Sn
+    Sb I Xe Cs Ba W Pt Au Hg Pb Bi U
+"""
+_FORMULA = re.compile(rf"(?:\d*(?:(?:{'|'.join(sorted(_ELEMENTS.split(), key=len, reverse=True))})\d*|[()]\d*)+[+-]?)+")
+_WORDS = {"as", "at", "be", "he", "i", "if", "in", "is", "no", "of", "on", "or", "so", "up", "us"}
+_CHINESE = ("零", "一", "二", "三", "四", "五", "六", "七", "八", "九", "十")
+_ENGLISH = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_NUMERALS = {"两": 2} | {word: value for words in (_CHINESE, _ENGLISH) for value, word in enumerate(words)}
+
+
+def score_blank(item: BlankItem, text: str) -> Verdict:
+    """Full mark for a listed variant; 0 for anything else, with a flag where it comes close."""
+    if len(text) > MAX_LENGTH:
+        return Verdict(None, MARKER, ("too_long",))
+    given = normalise(text)
+    if not given and text.strip() not in item.answers:
+        return Verdict(0.0, MARKER)  # punctuation only: nothing was answered
+    for answer in item.answers:
+        if text.strip() == answer or given == normalise(answer):
+            if is_formula(answer) and spelled(text) != spelled(answer):
+                continue  # CO is not Co
+            return Verdict(item.max_mark, MARKER)
+    if item.math:
+        return _score_maths(item, text)
+    if any(_close(text, answer) for answer in item.answers):
+        return Verdict(0.0, MARKER, ("near_miss",))
+    return Verdict(0.0, MARKER)
+
+
+def is_formula(text: str) -> bool:
+    """True for a chemical formula, where capitals carry meaning; False for words such as "No" or "He"."""
+    bare = spelled(text)
+    return _FORMULA.fullmatch(bare) is not None and bare.casefold() not in _WORDS
+
+
+def _score_maths(item: BlankItem, text: str) -> Verdict:
+    from grader.scoring.maths import relation
+
+    found = {relation(answer, text) for answer in item.answers}
+    if "same" in found:
+        copied = _squeezed(text) in _squeezed(item.prompt) and len(_squeezed(text)) >= 3
+        return Verdict(item.max_mark, MATHS_MARKER, ("copied_question",) if copied else ())
+    if "near" in found:
+        return Verdict(0.0, MATHS_MARKER, ("near_miss",))
+    if found & {"unparsed", "unsure"}:
+        return Verdict(None, MATHS_MARKER, ("unparsed",))
+    return Verdict(0.0, MATHS_MARKER)
+
+
+def _squeezed(text: str) -> str:
+    return re.sub(r"\s", "", number.fold(text))
+
+
+def _close(text: str, answer: str) -> bool:
+    """Whether a marker might accept `text` for `answer`, or a reader might have misread it."""
+    given, wanted = normalise(text), normalise(answer)
+    if given == wanted or near(given, wanted):  # the same but for the capitals of a formula
+        return True
+    if any(near(part, wanted) or part == wanted for part in _parts(text)):
+        return True
+    return _same_quantity(given, wanted)
+
+
+def _parts(text: str) -> Iterator[str]:
+    """The pieces of an answer that gives several, or a gloss in brackets."""
+    pieces = [piece for piece in re.split(r"[,，、;；/()（）\n]|或者?|\bor\b", text) if piece.strip()]
+    return (normalise(piece) for piece in pieces if len(pieces) > 1)
+
+
+def _same_quantity(given: str, wanted: str) -> bool:
+    """0.5 for 1/2, 三 for 3, 5厘米 for 5cm: the same amount, written in a way that is not listed."""
+    one, other = _quantity(given), _quantity(wanted)
+    if one is None or other is None or one.unit is None or other.unit is None:
+        return False
+    value = units.convert(one.value, one.unit, other.unit) if one.unit != other.unit else one.value
+    return value is not None and abs(value - other.value) <= 1e-9 * max(abs(value), abs(other.value))
+
+
+def _quantity(text: str) -> numeric.Quantity | None:
+    if text in _NUMERALS:
+        return numeric.Quantity(float(_NUMERALS[text]), ())
+    if not any(c.isdigit() for c in text):
+        return None
+    found = numeric.read(number.fold(text))
+    return found if isinstance(found, numeric.Quantity) else None
