@@ -99,21 +99,30 @@ def scan(
     perspective: float = 0.0, quality: int = 85, background: int = 245, margin: int = 0,
 ) -> np.ndarray:
     """The page as a scanner or a phone gives it. angle: degrees; perspective: share of the sides."""
+    matrix = scan_matrix(gray.shape, seed, angle=angle, perspective=perspective, margin=margin)
+    size = (gray.shape[1] + 2 * margin, gray.shape[0] + 2 * margin)
+    out = cv2.warpPerspective(gray, matrix, size, flags=cv2.INTER_LINEAR, borderValue=background)
     rng = np.random.default_rng(seed)
-    gray = cv2.copyMakeBorder(gray, margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=background)
-    height, width = gray.shape
-    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
-    moved = corners + rng.uniform(0, perspective, (4, 2)).astype(np.float32) * np.float32(
-        [[width, height], [-width, height], [-width, -height], [width, -height]]
-    )
-    warp = cv2.getPerspectiveTransform(corners, moved)
-    turn = np.vstack([cv2.getRotationMatrix2D((width / 2, height / 2), angle, 1.0), [0, 0, 1]])
-    out = cv2.warpPerspective(gray, turn @ warp, (width, height), flags=cv2.INTER_AREA, borderValue=background)
+    width, height = size
     if blur:
         out = cv2.GaussianBlur(out, (0, 0), blur)
     light = 1 - shadow * np.linspace(0, 1, width)[None, :] * np.linspace(0.4, 1, height)[:, None]
     out = np.clip(out * light + rng.normal(0, noise, out.shape), 0, 255).astype(np.uint8)
     return cv2.imdecode(cv2.imencode(".jpg", out, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_GRAYSCALE)
+
+
+def scan_matrix(
+    shape: tuple[int, ...], seed: int, *, angle: float = 0.0, perspective: float = 0.0, margin: int = 0
+) -> np.ndarray:
+    """3x3 matrix from pixels of a drawn page to pixels of its scan."""
+    rng = np.random.default_rng(seed)
+    height, width = shape[0] + 2 * margin, shape[1] + 2 * margin
+    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+    inwards = np.array([[width, height], [-width, height], [-width, -height], [width, -height]], np.float32)
+    shares = rng.uniform(0, perspective, (4, 2)).astype(np.float32)
+    warp = cv2.getPerspectiveTransform(corners, corners + shares * inwards)
+    turn = np.vstack([cv2.getRotationMatrix2D((width / 2, height / 2), angle, 1.0), [0, 0, 1]])
+    return turn @ warp @ np.array([[1.0, 0, margin], [0, 1, margin], [0, 0, 1]])
 
 
 def _fiducial(gray: np.ndarray, fiducial: Fiducial, scale: float) -> None:

@@ -140,8 +140,9 @@ def test_specks_are_no_marks() -> None:
     rng = np.random.default_rng(7)
     for field in FORM.page(1).fields:
         for bubble in field.bubbles if isinstance(field, MarksField) else ():
-            x, y = (bubble.x + rng.uniform(1, bubble.w - 1)) * 200 / 25.4, (bubble.y + rng.uniform(0.8, 2.2)) * 200 / 25.4
-            gray[int(y) : int(y) + 2, int(x) : int(x) + 2] = 60  # a quarter of a millimetre
+            place = (bubble.x + rng.uniform(1, bubble.w - 1), bubble.y + rng.uniform(0.8, 2.2))
+            x, y = (int(at * 200 / 25.4) for at in place)
+            gray[y : y + 2, x : x + 2] = 60  # a quarter of a millimetre
     assert wrong(read(scan(gray)), some_truth()) == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
@@ -11,7 +12,7 @@ import zxingcpp
 
 from grader.exam.form import CodeField, PageForm
 from grader.reading.crops import bounding_box, cut_box
-from grader.records import Page, Reading, Registration
+from grader.records import Box, Page, Reading, Registration
 
 _FORMATS = {
     "QR": zxingcpp.BarcodeFormat.QRCode,
@@ -30,22 +31,36 @@ def read_codes(page: Page, page_form: PageForm, registration: Registration) -> l
             continue
         text = registration.code if field.page_code and registration.code else None
         if text is None:
-            text = decode_field(page.gray, registration.to_pixels, field)
+            found = decode_field(page.gray, registration.to_pixels, field)
+            text = found.text if found is not None else ""
         box = bounding_box(registration.to_pixels, (field.x, field.y, field.w, field.h))
         readings.append(Reading(field.id, "code", text, 1.0 if text else 0.0, () if text else ("code_damaged",), box))
     return readings
 
 
-def decode_field(gray: np.ndarray, to_pixels: np.ndarray, field: CodeField) -> str:
-    """Text of the code printed in `field`, or "". Cheap first, then a larger and smoother crop."""
+@dataclass(frozen=True)
+class FoundCode:
+    """A code that was read. centre: (x, y) of its middle in form units."""
+
+    text: str
+    centre: tuple[float, float]
+
+
+def decode_field(gray: np.ndarray, to_pixels: np.ndarray, field: CodeField) -> FoundCode | None:
+    """The code printed in `field`, or None. Cheap first, then a larger and smoother crop."""
     formats = _formats(field.formats)
-    for crop, binarizer in _attempts(gray, to_pixels, field):
+    for crop, box, binarizer in _attempts(gray, to_pixels, field):
         found = zxingcpp.read_barcodes(
             crop, formats=formats, try_rotate=False, try_downscale=False, try_invert=False, binarizer=binarizer
         )
         if found:
-            return str(found[0].text)
-    return ""
+            at = found[0].position
+            corners = (at.top_left, at.top_right, at.bottom_right, at.bottom_left)
+            x, y = sum(p.x for p in corners) / 4 + 0.5, sum(p.y for p in corners) / 4 + 0.5
+            height, width = crop.shape
+            centre = (box[0] + x * box[2] / width, box[1] + y * box[3] / height)
+            return FoundCode(str(found[0].text), centre)
+    return None
 
 
 def decode_anywhere(gray: np.ndarray, formats: Sequence[str]) -> str:
@@ -61,21 +76,24 @@ def _formats(names: tuple[str, ...]) -> zxingcpp.BarcodeFormats:
 
 def _attempts(
     gray: np.ndarray, to_pixels: np.ndarray, field: CodeField
-) -> Iterator[tuple[np.ndarray, zxingcpp.Binarizer]]:
+) -> Iterator[tuple[np.ndarray, Box, zxingcpp.Binarizer]]:
+    """Crops of the field with their boxes in form units."""
     local, overall = zxingcpp.Binarizer.LocalAverage, zxingcpp.Binarizer.GlobalHistogram
-    margin = 0.06 * max(field.w, field.h)
-    crop = _crop(gray, to_pixels, field, margin, 1.0)
-    yield crop, local
-    yield crop, overall
-    wide = _crop(gray, to_pixels, field, 2.5 * margin, 1.6)
-    yield wide, local
-    yield cv2.GaussianBlur(wide, (0, 0), 1.2), local
-    yield cv2.addWeighted(wide, 2.2, cv2.GaussianBlur(wide, (0, 0), 2.5), -1.2, 0), overall
+    crop, box = _crop(gray, to_pixels, field, 0.06, 1.0)
+    yield crop, box, local
+    yield crop, box, overall
+    wide, box = _crop(gray, to_pixels, field, 0.15, 1.6)
+    yield wide, box, local
+    yield cv2.GaussianBlur(wide, (0, 0), 1.2), box, local
+    yield cv2.addWeighted(wide, 2.2, cv2.GaussianBlur(wide, (0, 0), 2.5), -1.2, 0), box, overall
 
 
-def _crop(gray: np.ndarray, to_pixels: np.ndarray, field: CodeField, margin: float, zoom: float) -> np.ndarray:
-    box = (field.x - margin, field.y - margin, field.w + 2 * margin, field.h + 2 * margin)
+def _crop(
+    gray: np.ndarray, to_pixels: np.ndarray, field: CodeField, margin: float, zoom: float
+) -> tuple[np.ndarray, Box]:
+    """The field and its surroundings (margin: share of its longer side), zoomed from the picture's own scale."""
+    edge = margin * max(field.w, field.h)
+    box = (field.x - edge, field.y - edge, field.w + 2 * edge, field.h + 2 * edge)
     _, _, w, h = bounding_box(to_pixels, box)
-    resolution = zoom * max(w, h) / max(box[2:])  # near the picture's own, so that no module is lost
-    resolution = min(resolution, _LARGEST_CROP / max(box[2:]))
-    return cut_box(gray, to_pixels, box, resolution)
+    resolution = min(zoom * max(w, h), _LARGEST_CROP) / max(box[2:])
+    return cut_box(gray, to_pixels, box, resolution), box

@@ -21,7 +21,9 @@ from grader.records import Page
 HANDLES_TURNS = True  # any rotation is found without turning the picture
 Located = tuple[np.ndarray, float]
 
-_SEARCH_RESOLUTION = 2.9  # reduced pixels per mm at least: a module of a ring is then 3 pixels
+_NEAR_RESOLUTION = 2.9  # reduced pixels per mm at least, for a page that fills the picture
+_WIDE_RESOLUTION = 4.7  # the same for one that may fill only half of it
+_NONSENSE = 0.4  # of a mark's size: with such a residual these are no marks
 _CLEAR = 0.06  # of a mark's size: with such a residual nothing better needs to be looked for
 _CORNER = 0.14  # share of the picture's sides in which a corner mark is looked for first
 _RING_AREAS = (25 / 49, 9 / 49)  # the hole and the centre of a ring, as shares of its outer square
@@ -39,21 +41,24 @@ class Mark:
 
 
 def locate(page: Page, page_form: PageForm, method: AnyMethod, form: Form, folder: Path | None) -> list[Located]:
-    """The best fit as [(3x3 homography from form units to pixels, residual in form units)], or [].
+    """Fits as (3x3 homography from form units to pixels, residual in form units); none where there are no marks.
 
     The residual is taken from the marks' own corners, which did not go into the fit of their centres: the
     root mean square distance of the worst mark's. A wrong assignment, or something that only looks like a
     mark, turns or stretches them.
     """
-    small, factor = reduce(page.gray, int(_SEARCH_RESOLUTION * min(page_form.width, page_form.height)))
-    best: Located | None = None
-    for search in (_near_corners, _anywhere):
+    if len(page_form.fiducials) < 4:
+        return []
+    size = max(fiducial.size for fiducial in page_form.fiducials)
+    found: list[Located] = []
+    for search, resolution in ((_near_corners, _NEAR_RESOLUTION), (_anywhere, _WIDE_RESOLUTION)):
+        small, factor = reduce(page.gray, int(resolution * min(page_form.width, page_form.height)))
         fit = _best_fit(search(small), page_form)
-        if fit is not None and (best is None or fit[1] < best[1]):
-            best = fit
-        if best is not None and best[1] <= _CLEAR * page_form.fiducials[0].size:
-            break
-    return [(_enlarge(factor) @ best[0], best[1])] if best is not None else []
+        if fit is not None and fit[1] < _NONSENSE * size:
+            found.append((_enlarge(factor) @ fit[0], fit[1]))
+            if fit[1] <= _CLEAR * size:
+                break
+    return found
 
 
 def _enlarge(factor: int) -> np.ndarray:
@@ -173,8 +178,6 @@ def _quad(contour: np.ndarray) -> np.ndarray | None:
 def _best_fit(found: list[Mark], page_form: PageForm) -> Located | None:
     """The assignment of marks to the form's fiducials with the smallest residual (matrix, residual)."""
     wanted = page_form.fiducials
-    if len(wanted) < 4:
-        return None
     best: Located | None = None
     for chosen in combinations(found, len(wanted)):
         if sorted(mark.kind for mark in chosen) != sorted(fiducial.kind for fiducial in wanted):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib import import_module
+from math import hypot
 from pathlib import Path
 
 import numpy as np
@@ -51,8 +52,7 @@ def register(page: Page, form: Form, folder: Path | None = None) -> Registration
     _refuse_foreign(page, form)
     if best is None:
         raise PageError("no_fiducials", "the marks that say where the page lies were not found", _REMEDY)
-    message = f"the page misses the form by {best.residual:.2f} {form.unit}, more than {form.max_residual:g}"
-    raise PageError("residual", message, _REMEDY)
+    raise _too_far(form, best.residual, "its marks are not where the form has them")
 
 
 _REMEDY = "scan the whole page flat, with all corner marks in the picture"
@@ -120,14 +120,26 @@ def _with_code(
     field = code_field(form.page(found.page_number))
     if field is None:
         return found
-    text = decode_field(page.gray, found.to_pixels, field) or decode_anywhere(page.gray, ("QR",))
+    seen = decode_field(page.gray, found.to_pixels, field)
+    text = seen.text if seen is not None else decode_anywhere(page.gray, ("QR",))
     if not text:
         raise PageError("code_damaged", "the page code cannot be read", "scan the page again, or enter it by hand")
     code = parse(text)
     if code is None:
         raise PageError("code_damaged", "the page code is damaged, or it is not one of grader's", "check the page")
     _check_code(code, form)
-    return replace(found, page_number=code.page, code=text)
+    if seen is None:
+        raise _too_far(form, found.residual, "its code is not where the form has it")
+    off = hypot(seen.centre[0] - field.x - field.w / 2, seen.centre[1] - field.y - field.h / 2)
+    residual = max(found.residual, off)  # the code took no part in the fit: it is evidence
+    if residual > form.max_residual:
+        raise _too_far(form, residual, "its code is too far from its place")
+    return replace(found, page_number=code.page, residual=residual, code=text)
+
+
+def _too_far(form: Form, residual: float, what: str) -> PageError:
+    message = f"the page misses the form by {residual:.2f} {form.unit} ({what}; the limit is {form.max_residual:g})"
+    return PageError("residual", message, _REMEDY)
 
 
 def _check_code(code: PageCode, form: Form) -> None:
