@@ -176,6 +176,7 @@ class Form(_Record):
     registration: tuple[AnyMethod, ...] = (FiducialMethod(),)
     max_residual: float = Field(default=1.0, gt=0)
     rotations: bool = True  # try all four turns; False where the form looks alike upside down
+    align_bubbles: bool = False  # fit the page once more to the printed bubbles (geometry measured by hand)
     reference: str | None = None  # picture of the blank form beside the file: baseline for mark reading
     pages: tuple[PageForm, ...] = Field(min_length=1)
 
@@ -185,11 +186,20 @@ class Form(_Record):
         return hashlib.sha256(self.canonical().encode()).hexdigest()[:8]
 
     def canonical(self) -> str:
-        """Canonical JSON: sorted keys, no blanks, measured baselines left out (they come after printing)."""
-        data = self.model_dump(mode="json", by_alias=True, exclude_defaults=False)
-        for page in data["pages"]:
-            for field in page["fields"]:
-                for bubble in field.get("bubbles", ()):
+        """Canonical JSON: sorted keys, no blanks, measured baselines left out (they come after printing).
+
+        Values that are a field's default are left out too, so that a later release, which knows more optional
+        fields, still gives paper printed today the same version.
+        """
+        data = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        data["registration"] = [
+            {"method": method.method, **method.model_dump(mode="json", exclude_defaults=True)}
+            for method in self.registration
+        ]
+        for page, own in zip(data["pages"], self.pages, strict=True):
+            for dumped, field in zip(page.get("fields", ()), own.fields, strict=True):
+                dumped["kind"] = field.kind
+                for bubble in dumped.get("bubbles", ()):
                     bubble.pop("baseline", None)
         return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
