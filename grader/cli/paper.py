@@ -9,14 +9,31 @@ import click
 
 @click.command()
 @click.argument("exam", type=click.Path(path_type=Path))
-@click.option("--out", "-o", required=True, type=click.Path(path_type=Path, file_okay=False),
-              help="Folder for paper.pdf and form.json.")
-@click.option("--candidates", type=click.Path(path_type=Path),
-              help="Roster (CSV with the columns candidate and, if you like, name): own pages for everybody.")
-@click.option("--size", type=click.Choice(["A4", "A3"]), default="A4", show_default=True,
-              help="A3 is landscape with two columns.")
-@click.option("--digits", type=click.IntRange(1, 12), default=None,
-              help="Digits of the candidate number.  [default: the roster's longest number, else 8]")
+@click.option(
+    "--out",
+    "-o",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for paper.pdf and form.json.",
+)
+@click.option(
+    "--candidates",
+    type=click.Path(path_type=Path),
+    help="Roster (CSV with the columns candidate and, if you like, name): own pages for everybody.",
+)
+@click.option(
+    "--size",
+    type=click.Choice(["A4", "A3"]),
+    default="A4",
+    show_default=True,
+    help="A3 is landscape with two columns.",
+)
+@click.option(
+    "--digits",
+    type=click.IntRange(1, 12),
+    default=None,
+    help="Digits of the candidate number.  [default: the roster's longest number, else 8]",
+)
 def command(exam: Path, out: Path, candidates: Path | None, size: str, digits: int | None) -> None:  # fmt: skip
     """Print answer sheets for EXAM: paper.pdf and the matching form.json."""
     from rich.console import Console

@@ -45,11 +45,12 @@ def render_pdf(
     sheet = recompose(exam, form)
     _check_characters(exam, sheet)
     _warn_about_names(names or {})
+    version = form.version
     size = next(s for s in SIZES.values() if s.width == form.pages[0].width)
     canvas = Canvas(str(path), pagesize=(size.width * mm, size.height * mm), pageCompression=1, invariant=1)
     canvas.setTitle(exam.exam.title)
     canvas.setAuthor("grader")
-    canvas.setSubject(f"form {form.version}")
+    canvas.setSubject(f"form {version}")
     for page, ink in zip(form.pages, sheet.ink, strict=True):
         canvas.beginForm(f"page{page.number}", 0, 0, size.width * mm, size.height * mm)
         _draw_page(canvas, page, ink)
@@ -57,7 +58,7 @@ def render_pdf(
     for candidate in candidates if candidates is not None else [""]:
         for page in form.pages:
             canvas.doForm(f"page{page.number}")
-            _draw_own(canvas, form, page, candidate, (names or {}).get(candidate, ""), size)
+            _draw_own(canvas, form, version, page, candidate, (names or {}).get(candidate, ""), size)
             canvas.showPage()
         progress()
     canvas.save()
@@ -74,13 +75,15 @@ def _draw_page(canvas: Canvas, page: PageForm, ink: Sequence[Ink]) -> None:
             _draw_bubbles(canvas, page, field)
 
 
-def _draw_own(canvas: Canvas, form: Form, page: PageForm, candidate: str, name: str, size: Size) -> None:
+def _draw_own(
+    canvas: Canvas, form: Form, version: str, page: PageForm, candidate: str, name: str, size: Size
+) -> None:
     """What differs between candidates: the page code, its text and the name."""
     code = next(f for f in page.fields if isinstance(f, CodeField) and f.page_code)
-    text = PageCode(form.exam or form.id, form.version, page.number, candidate).encode()
+    text = PageCode(form.exam or form.id, version, page.number, candidate).encode()
     _draw_code(canvas, page, code, text)
     middle, below = code.x + code.w / 2, code.y + code.h + 2.5
-    label = f"{form.version} · {page.number}/{len(form.pages)}"
+    label = f"{version} · {page.number}/{len(form.pages)}"
     _draw_ink(canvas, page, Text(middle, below, label, 6.5, align="centre", gray=GRAY, max_width=code.w))
     if candidate:
         own = typeface.replace_missing(candidate)
@@ -139,18 +142,20 @@ def _draw_code(canvas: Canvas, page: PageForm, field: CodeField, text: str) -> N
             f"the page code would be printed too fine to be read ({module:.2f} mm a module)",
             "shorten the exam's id, or the candidate numbers",
         )
-    path = canvas.beginPath()
+    path = canvas.beginPath()  # in whole modules: a page stays small, and there are many pages
     for r, row in enumerate(rows):
-        bottom = page.height - field.y - (r + 5) * module
         start = 0
         while (start := row.find(1, start)) >= 0:
             stop = row.find(0, start)
             stop = len(row) if stop < 0 else stop
-            left = field.x + (start + 4) * module
-            path.rect(left * mm, bottom * mm, (stop - start) * module * mm, module * mm)
+            path.rect(start + 4, len(rows) + 3 - r, stop - start, 1)
             start = stop
+    canvas.saveState()
+    canvas.translate(field.x * mm, (page.height - field.y - field.h) * mm)
+    canvas.scale(module * mm, module * mm)
     canvas.setFillGray(0)
     canvas.drawPath(path, stroke=0, fill=1)
+    canvas.restoreState()
 
 
 def _draw_ink(canvas: Canvas, page: PageForm, stroke: Ink) -> None:
