@@ -86,16 +86,16 @@ class _Panel:
                 self._full(line)
         return self.y
 
-    def _grid(self, lines: Sequence[Line], columns: int = 4) -> None:
+    def _grid(self, lines: Sequence[Line], columns: int = 3) -> None:
         """Short answers, row by row."""
         step = (self.right - self.left) // columns
         for number, line in enumerate(lines):
             x = self.left + number % columns * step
-            self.ink.text((x, self.y), _cut(line.item, 16, 34), _SOFT, _font(16))
-            answer = _cut(_plain(line.response) or "–", 18, step - 62)
-            self.ink.text((x + 36, self.y - 2), answer, line.colour, _font(18, bold=True))
+            self.ink.text((x, self.y), _cut(line.item, 16, 40), _SOFT, _font(16))
+            answer = _cut(_plain(line.response) or "–", 18, step - 84)
+            self.ink.text((x + 42, self.y - 2), answer, line.colour, _font(18, bold=True))
             mark = "?" if line.mark is None else f"{line.mark:g}"
-            self.ink.text((x + step - 14, self.y), mark, line.colour, _font(16), anchor="ra")
+            self.ink.text((x + step - 22, self.y), mark, line.colour, _font(16), anchor="ra")
             if number % columns == columns - 1 or number == len(lines) - 1:
                 self.y += 28
         if lines:

@@ -108,7 +108,8 @@ class _Tally:
 
 def gather(store: RunStore) -> Summary:
     """Read a settled run."""
-    meta = store.meta()
+    held = store.meta()
+    meta = {**held.get("summary", {}), **held}  # counts, seconds and absent are in the summary
     exam = Exam.model_validate(meta["exam"])
     form = Form.model_validate(meta["form"])
     chosen = [item for item in exam.items if isinstance(item, ChoiceItem | MultiChoiceItem)]
