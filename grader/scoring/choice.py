@@ -47,8 +47,8 @@ def _chosen(text: str, options: str) -> tuple[set[str], bool]:
 
 
 def _option(character: str, options: str) -> str:
-    """The option that a character stands for: ticks and crosses have many shapes."""
-    if character in options:
+    """The option that a character stands for: in right-or-wrong items, ticks and crosses have many shapes."""
+    if character in options or len(options) != 2:
         return character
     for shapes in (_TICK, _CROSS):
         if character in shapes:
