@@ -209,7 +209,7 @@ def _judge_fields(reference: PageRef, truth: PageTruth, readings: dict[str, Read
             told = ", ".join(f"{label} {kind}" for _, label, kind in meant.marks) or "nothing marked"
             tally.silent.append(
                 f"{reference.file}: {meant.field} read {reading.value!r}, is {meant.value!r} ({told})"
-                f" darkness {[b.darkness for b in reading.bubbles]}"
+                f" darkness {[round(float(b.darkness), 2) for b in reading.bubbles]}"
             )
 
 
@@ -268,7 +268,7 @@ def _report(tally: Tally, options: argparse.Namespace) -> dict[str, Any]:
 
 
 _ORDER = (
-    "clear", "  fill", "  overshoot", "  pale", "  tick", "  cross", "  blank",
+    "clear", "  fill", "  overshoot", "  pale", "  dash", "  tick", "  cross", "  blank",
     "double", "doubtful", "  erased", "  cancelled", "  faint", "  dot",
 )  # fmt: skip
 

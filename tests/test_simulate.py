@@ -73,7 +73,7 @@ def test_the_truth_knows_where_the_page_lies(exam: Exam, sheets: tuple[Form, Pat
             assert centre.mean() < (np.percentile(around, 5) + np.percentile(around, 95)) / 2
 
 
-@pytest.mark.parametrize("kind", ["fill", "overshoot", "pale", "tick", "cross"])
+@pytest.mark.parametrize("kind", ["fill", "overshoot", "pale", "dash", "tick", "cross"])
 def test_a_mark_is_darker_than_what_a_rubber_leaves(kind: str) -> None:
     bubble = BubbleBox(label="A", x=10, y=10, w=4.8, h=2.8)
     for seed in range(10):
@@ -94,7 +94,7 @@ def test_marks_are_drawn_where_the_truth_says(exam: Exam, sheets: tuple[Form, Pa
     form, pdf = sheets
     marks = {f.id: f for f in form.pages[0].fields if isinstance(f, MarksField)}
     for seed in range(4):
-        habits = Habits(tick=0, cross=0, pale=0)
+        habits = Habits(tick=0, cross=0, pale=0, dash=0)
         truth, data = next(simulate(exam, form, pdf, ["12345678"], seed=seed, habits=habits))
         image = np.asarray(Image.open(io.BytesIO(data)).convert("L"))
         matrix = np.array(truth.to_pixels)

@@ -13,7 +13,9 @@ import numpy as np
 
 from grader.exam.form import BubbleBox
 
-MarkKind = Literal["fill", "pale", "overshoot", "tick", "cross", "faint", "erased", "cancelled", "dot"]
+MarkKind = Literal[
+    "fill", "pale", "overshoot", "dash", "tick", "cross", "faint", "erased", "cancelled", "dot"
+]
 
 # Kinds that a careful person would hesitate over: a flag is the right answer to them.
 DOUBTFUL: frozenset[str] = frozenset({"faint", "erased", "cancelled", "dot"})
@@ -56,6 +58,8 @@ def draw_mark(
         patch.tick()
     elif kind == "cross":
         patch.cross(rng.uniform(0.75, 1.05))
+    elif kind == "dash":
+        patch.dash()
     elif kind == "dot":
         patch.dot()
     elif kind == "erased":
@@ -105,6 +109,14 @@ class _Patch:
         size = self.rng.uniform(0.8, 1.2)
         points = np.array([[-0.55 * w, 0.0], [-0.15 * w, 0.75 * h], [0.75 * w, -1.05 * h]]) * size
         self._stroke(points + self.rng.normal(0, 0.06, (3, 2)) * self.half + self.centre)
+
+    def dash(self) -> None:
+        """The one thick stroke from side to side that older instructions ask for, drawn back and forth."""
+        w, h = self.half
+        xs = np.array([-0.85, 0.85, -0.8, 0.8])[:, None] * w
+        ys = np.linspace(-0.22, 0.22, 4)[:, None] * h
+        points = np.hstack([xs, ys]) + self.rng.normal(0, 0.05, (4, 2)) * self.half
+        self._stroke(points + self.centre)
 
     def cross(self, size: float) -> None:
         """Two strokes across the bubble. size: 1 to the outline."""

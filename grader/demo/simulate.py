@@ -62,6 +62,7 @@ class Habits:
     pencil: float = 0.75
     pale: float = 0.06
     overshoot: float = 0.08
+    dash: float = 0.04
     tick: float = 0.05
     cross: float = 0.03
     faint: float = 0.0
@@ -142,7 +143,7 @@ def _fill_choice(
 
 def _kind(habits: Habits, rng: np.random.Generator) -> MarkKind:
     """How one bubble is marked."""
-    return _draw_kind(("pale", "overshoot", "tick", "cross", "faint"), habits, rng) or "fill"
+    return _draw_kind(("pale", "overshoot", "dash", "tick", "cross", "faint"), habits, rng) or "fill"
 
 
 def _draw_kind(names: tuple[MarkKind, ...], habits: Habits, rng: np.random.Generator) -> MarkKind | None:
