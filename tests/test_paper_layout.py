@@ -168,3 +168,15 @@ def test_layout_is_pure() -> None:
     exam = make_exam([CHOICE, BLANK, SHORT] * 5)
     assert lay_out(exam) == lay_out(exam)
     assert all(a != b for a, b in combinations([lay_out(exam).version, lay_out(exam, size="A3").version], 2))
+
+
+def test_many_options_still_fit_and_too_many_are_refused() -> None:
+    many = {"type": "choice", "options": "".join(chr(0x4E00 + i) for i in range(40)), "answer": chr(0x4E00)}
+    form = lay_out(make_exam([many]))
+    field = next(f for f in form.pages[0].fields if f.role == "item")
+    assert isinstance(field, MarksField)
+    assert len(field.bubbles) == 40
+    assert max(b.x + b.w for b in field.bubbles) < 196
+    assert min(b.w for b in field.bubbles) > 2.5
+    with pytest.raises(UsageError, match="options"):
+        lay_out(make_exam([{**many, "options": "".join(chr(0x4E00 + i) for i in range(41))}]))

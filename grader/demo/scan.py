@@ -70,7 +70,7 @@ def scan(page: np.ndarray, scale: float, rng: np.random.Generator, profile: Prof
     dpi = int(rng.choice(profile.dpi))
     surround = str(rng.choice(profile.surround))
     size = np.array(page.shape[::-1]) / scale
-    to_pixels, shape = _geometry(size, dpi, surround, rng, profile)
+    to_pixels, shape, surround = _geometry(size, dpi, surround, rng, profile)
     picture = _expose(page, scale, to_pixels, shape, surround, rng)
     blur = rng.uniform(*profile.blur) * dpi / 25.4
     picture = cv2.GaussianBlur(picture, (0, 0), blur)
@@ -91,12 +91,14 @@ def scan(page: np.ndarray, scale: float, rng: np.random.Generator, profile: Prof
 
 def _geometry(
     size: np.ndarray, dpi: int, surround: str, rng: np.random.Generator, profile: Profile
-) -> tuple[np.ndarray, tuple[int, int]]:
-    """Homography from page millimetres to pixels, and the picture's height and width."""
+) -> tuple[np.ndarray, tuple[int, int], str]:
+    """Homography from page millimetres to pixels, the picture's height and width, and what surrounds the page."""
     corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float64) * size
     inward = rng.uniform(0, profile.perspective / 2, (4, 2)) * size
     bent = corners + inward * np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]])
     angle = np.deg2rad(rng.uniform(-profile.skew, profile.skew))
+    if surround == "page" and abs(angle) > np.deg2rad(1.5):  # a scanner would cut the corner marks off
+        surround = "lid"
     spin = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     placed = (bent - size / 2) @ spin.T
     if surround == "page":
@@ -107,7 +109,7 @@ def _geometry(
     pixels = (placed - frame[0]) * dpi / 25.4
     matrix = cv2.getPerspectiveTransform(corners.astype(np.float32), pixels.astype(np.float32))
     width, height = np.ceil((frame[1] - frame[0]) * dpi / 25.4).astype(int)
-    return matrix.astype(np.float64), (int(height), int(width))
+    return matrix.astype(np.float64), (int(height), int(width)), surround
 
 
 def _expose(

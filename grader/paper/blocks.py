@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from grader.errors import UsageError
 from grader.exam.exam import Exam, Item
 from grader.exam.form import BubbleBox, MarksField, TextField
 from grader.paper.ink import GRAY, PALE, Ink, Line, Part, Rect, Text
@@ -21,6 +22,7 @@ PITCH_X, PITCH_Y = 6.4, 5.0
 GROUP = 5  # items in a group
 MAX_COLUMNS = 5
 LABEL_W = 8.5
+MAX_OPTIONS = 40
 MARKS_W = 9.0
 BOX_H, BOX_PITCH = 11.0, 14.0
 BOX_LABEL_W = 14.0
@@ -97,6 +99,10 @@ def _choice_rows(items: Sequence[Item], width: float, words: Words) -> list[Bloc
     """Rows of groups of five items; groups run from left to right as on answer cards."""
     marks_w = 0.0 if _same_marks(items) else MARKS_W
     options = max(len(item.options) for item in items)  # type: ignore[union-attr]
+    if options > MAX_OPTIONS:
+        raise UsageError(
+            f"an item with {options} options cannot be printed", f"use at most {MAX_OPTIONS} options"
+        )
     pitch = min(PITCH_X, (width - LABEL_W - marks_w - 2) / options)
     column_w = LABEL_W + marks_w + pitch * options + 1.0
     columns = max(1, min(MAX_COLUMNS, int(width // column_w)))
@@ -194,8 +200,8 @@ def _box(item: Item, x: float, y: float, width: float, words: Words) -> Part:
 
 
 def lines_for(max_mark: float) -> int:
-    """Writing lines for a short answer: two more than its marks, between three and eighteen."""
-    return max(3, min(18, math.ceil(max_mark) + 2))
+    """Writing lines for a short answer: one more than its marks, between three and eighteen."""
+    return max(3, min(18, math.ceil(max_mark) + 1))
 
 
 def _lined_area(item: Item, width: float, tallest: float, words: Words) -> Block:

@@ -96,13 +96,14 @@ def _code_frame(code: CodeField, words: Words, first_page: bool) -> list[Ink]:
 
 def _title(exam: Exam, size: Size, words: Words, first_page: bool) -> list[Ink]:
     middle = size.column_x(0) + size.column_width / 2
+    title = " ".join(exam.exam.title.split())
     room = size.column_width - (6.0 if size.columns == 1 else 12.0)
     if first_page:
         return [
-            Text(middle, 13.2, exam.exam.title, 16, True, "centre", max_width=room),
+            Text(middle, 13.2, title, 16, True, "centre", max_width=room),
             Text(middle, 19.6, words.subtitle, 11.5, False, "centre"),
         ]
-    return [Text(middle, 14.5, f"{exam.exam.title}　{words.subtitle}", 11, True, "centre", max_width=room)]
+    return [Text(middle, 14.5, f"{title}　{words.subtitle}", 11, True, "centre", max_width=room)]
 
 
 def _person(x: float, width: float, words: Words) -> list[Ink]:
