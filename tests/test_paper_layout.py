@@ -139,7 +139,7 @@ def test_a_hundred_choice_items_fit_on_one_page() -> None:
 
 
 def test_a3_holds_two_columns() -> None:
-    form = lay_out(make_exam([SHORT] * 4), size="A3")
+    form = lay_out(make_exam([SHORT] * 7), size="A3")
     assert (form.pages[0].width, form.pages[0].height) == (420, 297)
     lefts = {f.x for f in form.pages[0].fields if f.role == "item" and isinstance(f, TextField)}
     assert len(lefts) == 2
