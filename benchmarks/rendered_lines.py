@@ -14,11 +14,13 @@ from grader.resources import font_path
 
 CHINESE = "LongCang-Regular.ttf"
 ENGLISH = "PatrickHand-Regular.ttf"
-_WORDS = (
-    "energy light plants water oxygen force speed cell nucleus gravity motion current voltage because the "
-    "increases reaction temperature pressure volume density acid base salt mixture solution heat work power "
-    "field wave sound student answer measure result north equator season climate river mountain history"
-).split()
+_WORDS = [
+    "energy", "light", "plants", "water", "oxygen", "force", "speed", "cell", "nucleus", "gravity",
+    "motion", "current", "voltage", "because", "the", "increases", "reaction", "temperature",
+    "pressure", "volume", "density", "acid", "base", "salt", "mixture", "solution", "heat", "work",
+    "power", "field", "wave", "sound", "student", "answer", "measure", "result", "north", "equator",
+    "season", "climate", "river", "mountain", "history",
+]  # fmt: skip
 _HANZI = (
     "的一是在不了有和人这中大为上个国我以要他时来用们生到作地于出就分对成会可主发年动同工也能下过子说产种面而方后多"
     "定行学法所民得经十三之进着等部度家电力里如水化高自二理起小物现实加量都两体制机当使点从业本去把性好应开它合还因"
@@ -91,7 +93,8 @@ def strike(gray: np.ndarray, random: np.random.Generator, manner: str, left: int
     if manner in ("line", "double"):
         for offset in [0.0] if manner == "line" else [-0.12, 0.12]:
             x = np.linspace(left - 4, right + 4, 24)
-            y = middle + offset * tall + np.cumsum(random.normal(0, 0.012 * tall, 24)) + random.uniform(-0.1, 0.1) * tall
+            wobble = np.cumsum(random.normal(0, 0.012 * tall, 24)) + random.uniform(-0.1, 0.1) * tall
+            y = middle + offset * tall + wobble
             y += np.linspace(-0.5, 0.5, 24) * random.uniform(-0.12, 0.12) * (right - left)
             cv2.polylines(struck, [np.stack([x, y], 1).astype(np.int32)], False, 0, width, cv2.LINE_AA)
     else:

@@ -41,8 +41,8 @@ def command(paths: tuple[Path, ...], out: Path, line: bool, engine: str, alphabe
     except OSError as error:
         raise UsageError(f"{out} cannot be written: {error.strerror}", "choose another --out") from error
     with target:
-        rows = read_files(paths, reader, lines=1 if line else None, alphabet=alphabet, progress=_progress)
-        for row in rows:
+        lines = 1 if line else None
+        for row in read_files(paths, reader, lines=lines, alphabet=alphabet, progress=_progress):
             total += 1
             target.write(json.dumps(row, ensure_ascii=False) + "\n")
             target.flush()

@@ -41,56 +41,53 @@ def mark_superscripts(line: TextLine, ink: np.ndarray) -> TextLine:
 
     ink: mask of the crop that the line was read from.
     """
-    boxes = [_extent(line, c, ink) for c in line.characters]
-    full = [b for b, c in zip(boxes, line.characters, strict=True) if b and c.text.isalnum()]
+    extents = _extents(line, ink)
+    full = [e for e, c in zip(extents, line.characters, strict=True) if e and c.text.isalnum()]
     if len(full) < 2:
         return line
     tallest = max(bottom - top for top, bottom in full)
     base = max(bottom for top, bottom in full if bottom - top > 0.7 * tallest)
-    top_line = min(top for top, bottom in full if bottom - top > 0.7 * tallest)
+    raised = [
+        e is not None and c.text in _RAISED and base - e[1] > 0.36 * tallest and e[1] - e[0] < 0.75 * tallest
+        for e, c in zip(extents, line.characters, strict=True)
+    ]
     characters: list[Character] = []
-    changed = raised_before = False
-    for character, box in zip(line.characters, boxes, strict=True):
-        raised = (
-            bool(characters)
-            and box is not None
-            and character.text in _RAISED
-            and base - box[1] > 0.38 * tallest
-            and box[1] - box[0] < 0.72 * tallest
-            and box[0] < top_line + 0.3 * tallest
-            and (character.text.isdigit() or _digit_follows(line, character, boxes, base, tallest))
-        )
-        if raised and not raised_before and characters[-1].text != "^":
+    for place, character in enumerate(line.characters):
+        starts = raised[place] and place > 0 and not raised[place - 1] and characters[-1].text not in "^×*/+-"
+        # A minus sign is raised by nature: it belongs to an exponent only if a raised digit follows.
+        is_exponent = character.text.isalnum() or (place + 1 < len(raised) and raised[place + 1])
+        if starts and is_exponent:
             characters.append(Character("^", character.confidence, character.start, character.start))
-            changed = True
-        raised_before = raised
         characters.append(character)
-    if not changed:
+    if len(characters) == len(line.characters):
         return line
     return replace(line, text="".join(c.text for c in characters).strip(), characters=tuple(characters))
 
 
-def _digit_follows(
-    line: TextLine,
-    character: Character,
-    boxes: list[tuple[int, int] | None],
-    base: int,
-    tallest: int,
-) -> bool:
-    """A raised sign is part of an exponent only if a raised digit comes right after it."""
-    place = line.characters.index(character)
-    if place + 1 >= len(boxes):
-        return False
-    after = boxes[place + 1]
-    return after is not None and line.characters[place + 1].text.isdigit() and base - after[1] > 0.38 * tallest
-
-
-def _extent(line: TextLine, character: Character, ink: np.ndarray) -> tuple[int, int] | None:
-    """Top and bottom row of the ink of the components whose centre lies in a character's span."""
+def _extents(line: TextLine, ink: np.ndarray) -> list[tuple[int, int] | None]:
+    """Top and bottom row of the ink of every character, or None where that cannot be told."""
     x, y, w, h = (round(v) for v in line.box)
-    part = ink[y : y + h, x : x + w]
-    centre = round((character.start + character.end) / 2 * w)
-    reach = max(2, round((character.end - character.start) / 2 * w))
-    columns = part[:, max(0, centre - reach) : centre + reach]
-    top, tall = bounds(columns)[1], bounds(columns)[3]
-    return (y + top, y + top + tall) if tall else None
+    groups = _columns(ink[y : y + h, x : x + w])
+    written = [c for c in line.characters if c.text.strip()]
+    if len(groups) == len(written):  # every character stands free: first to first, second to second
+        pairs = {id(c): g for c, g in zip(written, groups, strict=True)}
+    else:
+        pairs = {
+            id(c): min(groups, key=lambda g: abs((g[0] + g[1]) / 2 - (c.start + c.end) / 2 * w))
+            for c in written
+            if groups
+        }
+    return [pairs[id(c)][2:] if id(c) in pairs else None for c in line.characters]
+
+
+def _columns(ink: np.ndarray) -> list[tuple[int, int, int, int]]:
+    """Groups of ink that paper separates along the line: left, right, top, bottom, left to right."""
+    count, _, stats, _ = cv2.connectedComponentsWithStats(ink.astype(np.uint8), connectivity=8)
+    groups: list[tuple[int, int, int, int]] = []
+    for x, y, w, h in sorted(tuple(int(v) for v in row[:4]) for row in stats[1:count]):
+        if groups and x < groups[-1][1] - 0.3 * min(w, groups[-1][1] - groups[-1][0]):
+            left, right, top, bottom = groups[-1]
+            groups[-1] = (left, max(right, x + w), min(top, y), max(bottom, y + h))
+        else:
+            groups.append((x, x + w, y, y + h))
+    return groups

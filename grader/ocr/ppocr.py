@@ -25,6 +25,8 @@ from grader.resources import model_path, sha256
 
 DETECTOR = "ocr/PP-OCRv6_det_small.onnx"
 RECOGNISER = "ocr/PP-OCRv6_rec_small.onnx"
+_FLAT = frozenset("一-—–−_ー~")  # alone in a box, one flat stroke may be any of these
+_TINY = 0.14  # writing smaller than this part of the box's height may be a dot that was not meant
 _UNREAD = 0.9  # ink without a character, in heights of the line, from which the reading is doubtful
 _MISSED = 0.15  # share of the ink outside every detected line from which the reading is doubtful
 
@@ -65,13 +67,15 @@ class PPOCR:
         restricted = parse(alphabet).characters is not None
         gray, ink, deleted = without_deletions(page, bounds(page.ink)[3], narrow=restricted)
         if not ink.any():
-            return Transcription("", 0.5, (), check(("struck_out",)))
+            return Transcription("", 0.5, (), ("struck_out",))
         line, symbols = self._line(gray, ink, line_box(ink), alphabet)
         flags = confidence.flags_of(symbols, exact=True) + deleted
         if alphabet in ("number", "any") and stacked_fraction(ink):
             flags.append("ocr_ambiguous")
-        if not line.text or unread(line, ink) > _UNREAD:
+        if not line.text or unread(line, ink) > _UNREAD or _tiny(ink):
             flags.append("ocr_doubtful")
+        if line.text in _FLAT:
+            flags.append("ocr_ambiguous")
         raised = mark_superscripts(line, ink) if alphabet == "number" else line
         if raised is not line:
             line = raised
@@ -206,9 +210,14 @@ def unread(line: TextLine, ink: np.ndarray) -> float:
     return float(max(edges[1::2] - edges[::2], default=0) / max(1, h))
 
 
+def _tiny(ink: np.ndarray) -> bool:
+    _, _, w, h = bounds(ink)
+    return max(w, h) < _TINY * ink.shape[0]
+
+
 def _covered(shape: tuple[int, ...], quads: list[Quad]) -> np.ndarray:
     """Mask (bool) of what the detected pieces cover."""
-    covered = np.zeros(shape, bool)
+    covered: np.ndarray = np.zeros(shape, bool)
     for quad in quads:
         covered[_slice((quad.left, quad.top, quad.right - quad.left, quad.bottom - quad.top))] = True
     return covered

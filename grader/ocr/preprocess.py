@@ -136,7 +136,8 @@ def vertical_rules(mask: np.ndarray) -> np.ndarray:
         cv2.dilate(pieces, np.ones((1, 3), np.uint8)), cv2.MORPH_CLOSE, np.ones((height // 2 | 1, 1), np.uint8)
     )
     count, labels, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
-    sides, inner = [], []
+    sides: list[int] = []
+    inner: list[int] = []
     for label in range(1, count):
         left, _, across, length, _ = stats[label]
         if length < _TALL * height or across > max(6, 0.1 * height) + 2:

@@ -62,16 +62,16 @@ def _scribbles(mask: np.ndarray, text_height: int) -> list[Box]:
         # The whole scribble: all dense ink that hangs together with its solid core.
         core = (labels == label).astype(np.uint8)
         grown = cv2.dilate(core, np.ones((side, 2 * side + 1), np.uint8))
-        boxes.append(_box_of((grown & closed & _dense(mask, side)) | core))
+        boxes.append(_box_of((grown > 0) & (closed > 0) & _dense(mask, side) | (core > 0)))
     return boxes
 
 
 def _dense(mask: np.ndarray, side: int) -> np.ndarray:
-    return np.asarray(cv2.blur(mask.astype(np.float32), (side, side)) > 0.5, np.uint8)
+    return np.asarray(cv2.blur(mask.astype(np.float32), (side, side)) > 0.5)
 
 
 def _box_of(mask: np.ndarray) -> Box:
-    x, y, w, h = cv2.boundingRect(mask)
+    x, y, w, h = cv2.boundingRect(mask.astype(np.uint8))
     return float(x), float(y), float(w), float(h)
 
 
