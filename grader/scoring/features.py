@@ -165,10 +165,11 @@ class Extractor:
         the best clause, neighbours are taken in while the F1 grows. None where nothing is shared."""
         best: tuple[float, tuple[int, int] | None] = (0.0, None)
         for view in criterion:
-            best = max(best, self._stretch(view, answer), key=lambda found: found[0])
+            best = max(best, self.stretch(view, answer), key=lambda found: found[0])
         return best[1]
 
-    def _stretch(self, reference: View, answer: View) -> tuple[float, tuple[int, int] | None]:
+    def stretch(self, reference: View, answer: View) -> tuple[float, tuple[int, int] | None]:
+        """(F1, [start, end)) of the run of clauses of the answer closest to one text."""
         score, span = self.best_clause(reference, answer)
         if span is None:
             return score, None

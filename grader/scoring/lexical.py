@@ -55,6 +55,7 @@ class LexicalScorer:
         numbers = _read_numbers(self._paths["numbers"])
         self._check_version(numbers)
         self.limits = triage.Limits(**numbers["limits"])
+        self.three_way = float(numbers["three_way"])  # limit of the class "contradictory" in 3-way labels
         self.calibration = odds.Calibration({key: (x, y) for key, (x, y) in numbers["calibration"].items()})
         self.extractor = Extractor(Weights.load(self._paths["words"]))
         self._session = _session(self._paths["graph"])
@@ -67,7 +68,8 @@ class LexicalScorer:
         ]
         if numbers["version"] != VERSION or numbers["features"] != list(NAMES) or wrong:
             where = ", ".join(wrong) or str(self._paths["numbers"])
-            raise ModelError(f"the scorer's weights do not belong together or to this version: {where}", "reinstall grader")
+            message = f"the scorer's weights do not belong together or to this version: {where}"
+            raise ModelError(message, "reinstall grader")
 
     def models(self) -> dict[str, str]:
         """Name of each weight file → its SHA-256."""
@@ -96,10 +98,10 @@ class _Task:
         self.whole = self.references or tuple(text for _, _, texts in self.criteria for text in texts[:1])
 
     def _beside(self, criterion: str) -> tuple[str, ...]:
-        """The criterion and, of each reference answer, the clause that says it, where one does."""
+        """The criterion and, of each reference answer, the clauses that say it, where some do."""
         sight, texts = self.scorer.extractor.sight, [criterion]
         for reference in self.references:
-            score, span = self.scorer.extractor.best_clause(sight(criterion), sight(reference))
+            score, span = self.scorer.extractor.stretch(sight(criterion), sight(reference))
             if span and score >= _SIMILAR:
                 texts.append(sight(reference).text[slice(*span)])
         return tuple(texts)
@@ -116,9 +118,9 @@ class _Task:
         if not answer.tokens or not any(reference.tokens for reference in references):
             return self._nothing(reading, [*found, "low_confidence"] if references else [*found, "no_scorer"])
         features, passes = self.scorer.probabilities(self.item.prompt, self.whole, answer)
-        measures = triage.measure(
-            answer, question, references, features.tolist(), float(passes[4] * (1 - passes[3])), self.scorer.extractor.weights
-        )
+        opposed = float(passes[4] * (1 - passes[3]))
+        weights = self.scorer.extractor.weights
+        measures = triage.measure(answer, question, references, features.tolist(), opposed, weights)
         found += triage.model_flags(measures, self.scorer.limits)
         return self._decide(answer, passes, reading, found)
 
@@ -168,7 +170,8 @@ class _Task:
         codes = flags.check(("model_proposal", *found))
         status: Status = "review" if flags.blocking(codes) else "proposed"
         value, most = round(mark, 6), self.item.max_mark
-        return Mark("", self.item.id, min(value, most), most, round(sure, 4), status, codes, LexicalScorer.name, criteria)
+        marker = LexicalScorer.name
+        return Mark("", self.item.id, min(value, most), most, round(sure, 4), status, codes, marker, criteria)
 
 
 def _addressed(mark: Mark, response: Response) -> Mark:
@@ -178,7 +181,7 @@ def _addressed(mark: Mark, response: Response) -> Mark:
 def _read_numbers(path: Path) -> dict[str, Any]:
     try:
         numbers = json.loads(path.read_text(encoding="utf-8"))
-        missing = {"version", "features", "sha256", "limits", "calibration"} - set(numbers)
+        missing = {"version", "features", "sha256", "limits", "calibration", "three_way"} - set(numbers)
         if missing:
             raise ValueError(f"without {', '.join(sorted(missing))}")
     except (OSError, ValueError) as error:

@@ -8,9 +8,10 @@ from grader.scoring.text import View, stem
 
 _PAIRS_EN = (
     "increase/decrease more/less high/low higher/lower rise/fall up/down hot/cold hotter/colder warm/cool warmer/cooler "
-    "open/closed open/close connected/disconnected series/parallel positive/negative same/different fast/slow "
+    "open/closed "
+    "open/close connected/disconnected series/parallel positive/negative same/different fast/slow "
     "faster/slower big/small large/small larger/smaller bigger/smaller long/short longer/shorter heavy/light "
-    "heavier/lighter heavy/lighter strong/weak stronger/weaker hard/soft harder/softer true/false on/off "
+    "heavier/lighter strong/weak stronger/weaker hard/soft harder/softer true/false on/off "
     "gain/lose give/take inside/outside before/after first/last all/none always/never complete/incomplete "
     "expand/contract melt/freeze evaporate/condense float/sink attract/repel absorb/reflect thick/thin "
     "equal/unequal maximum/minimum linear/nonlinear public/private static/dynamic early/late "
@@ -43,7 +44,8 @@ _NO = re.compile(r"^\W*(?:no|false|incorrect|wrong|不是|不对|错误?的?|不
 def cues(view: View) -> frozenset[str]:
     """The words of the table that occur in a text and are not negated there."""
     english = {token.text for token in view.tokens if not token.cjk and not token.negated and token.text in OPPOSITES}
-    return frozenset(english) | {word for word in _CHINESE if word in view.text}
+    chinese = {word for word in _CHINESE if word in view.text}
+    return frozenset(english) | {one for one in chinese if not any(one != other and one in other for other in chinese)}
 
 
 def opposed(answer: frozenset[str], reference: frozenset[str]) -> int:

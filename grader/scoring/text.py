@@ -11,22 +11,31 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import pairwise
 
 LIMIT = 2000  # characters that are read; a short answer of a full page has about 1500
 
-_LOOKALIKES = str.maketrans(
-    "аеорсухіјѕһԁɡкмтвнАЕОРСУХІЈЅНКМТВοανρικτΑΒΕΖΗΙΚΜΝΟΡΤΥΧ",
-    "aeopcyxijshdgkmtbhAEOPCYXIJSHKMTBoavpiktABEZHIKMNOPTYX",
+LOOKALIKES = dict(
+    zip(
+        "аеорсухіјѕһԁɡкмтвнАЕОРСУХІЈЅНКМТВοανρικτΑΒΕΖΗΙΚΜΝΟΡΤΥΧ",
+        "aeopcyxijshdgkmtbhAEOPCYXIJSHKMTBoavpiktABEZHIKMNOPTYX",
+        strict=True,
+    )
 )
+_LOOKALIKES = str.maketrans(LOOKALIKES)
 _CJK = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _TOKEN = re.compile(rf"[{_CJK}]|\d+(?:\.\d+)?|[^\W\d_{_CJK}]+(?:['’][^\W\d_{_CJK}]+)?")
 _CLAUSE_END = re.compile(r"[。！？；;!?\n,，、:：()（）]|\.(?!\d)")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
-_NEGATION_EN = frozenset(
-    ["not", "no", "never", "none", "neither", "nor", "cannot", "without", "nothing", "hardly", "isnt", "arent", "wasnt", "werent", "dont", "doesnt", "didnt", "cant", "wont", "couldnt", "wouldnt", "shouldnt", "hasnt", "havent", "hadnt", "unable", "fail", "lack", "nobody"]
+_NEGATIONS = (
+    "not no never none neither nor cannot without nothing hardly isnt arent wasnt werent dont doesnt didnt cant "
+    "wont couldnt wouldnt shouldnt hasnt havent hadnt unable fail lack nobody"
 )
-_NEGATION_ZH = re.compile(r"(?<![特区分差级性鉴识])(?:不(?![仅但断管论只])|没|无(?!论)|(?<!除)非(?!常)|未|勿|别(?!的|人)|否(?!则))")
+_NEGATION_EN = frozenset(_NEGATIONS.split())
+_NEGATION_ZH = re.compile(
+    r"不(?![仅但断管论只])|没|无(?!论)|(?<!除)非(?!常)|未|勿|(?<![特区分差级性鉴识])别(?!的|人)|(?<!是)否(?!则)"
+)
 NEGATION_REACH = 4  # tokens that a negation before them turns, within the clause
 
 _SUFFIXES = (("ies", "y", 4), ("sses", "ss", 5), ("es", "e", 4), ("s", "", 4), ("ing", "", 6), ("ed", "", 5))
@@ -71,8 +80,7 @@ class View:
     def clauses(self) -> tuple[tuple[int, int], ...]:
         """[start, end) of each clause that holds a token, in the normalised text."""
         bounds = [0, *(match.end() for match in _CLAUSE_END.finditer(self.text)), len(self.text)]
-        pairs = zip(bounds, bounds[1:], strict=False)
-        return tuple((a, b) for a, b in pairs if b > a and _TOKEN.search(self.text, a, b))
+        return tuple((a, b) for a, b in pairwise(bounds) if b > a and _TOKEN.search(self.text, a, b))
 
     @cached_property
     def tokens(self) -> tuple[Token, ...]:
@@ -120,7 +128,7 @@ class View:
     def _pairs(self) -> list[str]:
         return [
             one.text + ("" if one.cjk and two.cjk else " ") + two.text
-            for one, two in zip(self.tokens, self.tokens[1:], strict=False)
+            for one, two in pairwise(self.tokens)
             if two.start - one.end <= 1
         ]
 

@@ -12,16 +12,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from grader.scoring.features import NAMES, Weights
-from grader.scoring.text import LIMIT, View, look
+from grader.scoring.text import LIMIT, LOOKALIKES, View, look
 
 _PLACE = {name: place for place, name in enumerate(NAMES)}
 
 OCR_DOUBT = 0.80  # reading confidence below which the text itself is in doubt
 _REPEAT_LEAST = 12  # tokens; a shorter reference is what anybody would write
 _LIST_LEAST = 4
+_ORDER_LEAST = 6  # tokens; the order of fewer says nothing
 
 _SPECIAL = re.compile(
-    r"\[\s*/?\s*(?:sep|cls|mask|pad|unk|inst|bos|eos)\s*\]|<\s*/?\s*(?:s|pad|unk|mask|bos|eos|sep|cls|system|user|assistant)\s*>"
+    r"\[\s*/?\s*(?:sep|cls|mask|pad|unk|inst|bos|eos)\s*\]"
+    r"|<\s*/?\s*(?:s|pad|unk|mask|bos|eos|sep|cls|system|user|assistant)\s*>"
     r"|<\|[^|<>]{1,40}\|>|<<\s*/?\s*sys\s*>>",
     re.IGNORECASE,
 )
@@ -39,14 +41,23 @@ _PROMPT = re.compile(
     r"|(?:求|请|谢谢)[^。\n]{0,4}(?:老师|阅卷|评卷)|(?:本|该|此|这个|我的)(?:答案|回答)(?:是)?(?:完全)?(?:正确|满分)"
     r"|系统提示|你是[^。\n]{0,8}(?:评分|阅卷|助手|模型)",
 )
-_SCRIPTS = (("latin", re.compile(r"[A-Za-z]")), ("other", re.compile(r"[\u0370-\u03ff\u0400-\u04ff]")))
+_LATIN = re.compile(r"[A-Za-z]")
+_FOREIGN = re.compile(f"[{''.join(LOOKALIKES)}]")
+_FORMULA_LEAST = 4  # letters; a shorter word that mixes alphabets is a formula, as in "hν"
 _WORD = re.compile(r"[^\W\d_]+")
+_SENTENCE = re.compile(r"[.!?;\n]")
+_SPACED_ZH = re.compile(r"(?<=[\u4e00-\u9fff]) +(?=[\u4e00-\u9fff])")
 _INVISIBLE = frozenset("\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u2060\u2061\u2062\u2063\u2064\ufeff\ufffd")
 
-_FUNCTION_EN = frozenset(
-    ["a", "an", "the", "is", "are", "was", "were", "be", "been", "being", "am", "do", "does", "did", "has", "have", "had", "will", "would", "can", "could", "should", "may", "might", "must", "it", "its", "they", "them", "their", "he", "she", "his", "her", "we", "our", "you", "your", "i", "my", "this", "that", "these", "those", "of", "to", "in", "on", "at", "by", "for", "with", "from", "as", "than", "then", "so", "because", "if", "when", "while", "which", "who", "what", "where", "and", "or", "but", "not", "no", "there", "into", "out", "up", "more"]
+_FUNCTION_WORDS = (
+    "a an the is are was were be been being am do does did has have had will would can could should may might must "
+    "it its they them their he she his her we our you your i my this that these those of to in on at by for with "
+    "from as than then so because if when while which who what where and or but not no there into out up more"
 )
-_FUNCTION_ZH = re.compile(r"[的是了在有为和与或被把将使让可会能要应则其这那所以因而且并由于对从到时如就都也]")
+_FUNCTION_EN = frozenset(_FUNCTION_WORDS.split())
+_FUNCTION_ZH = re.compile(
+    r"[的是了在有和与或被把使让就都也则]|因为|所以|可以|需要|能够?|应该?|由于|而且|并且|从而|以及|如果|不会|不能|将|会(?!计|议)"
+)
 
 
 @dataclass(frozen=True)
@@ -64,11 +75,12 @@ class Limits:
     polarity: float
     both: float
     contradiction: float
+    scrambled: float
 
 
 @dataclass(frozen=True)
 class Measures:
-    """What the limits are set on. features: the holistic vector; contradiction: the model's probability."""
+    """What the limits are set on; of `scrambled`: the reference's words out of its order."""
 
     copied: float
     recall: float
@@ -77,10 +89,16 @@ class Measures:
     polarity: float
     both: float
     contradiction: float
+    scrambled: float
 
 
 def measure(
-    answer: View, question: View, references: Sequence[View], features: Sequence[float], opposed: float, weights: Weights
+    answer: View,
+    question: View,
+    references: Sequence[View],
+    features: Sequence[float],
+    opposed: float,
+    weights: Weights,
 ) -> Measures:
     """Measure one answer. opposed: the model's probability that it contradicts the reference."""
     known = question.small.union(*(reference.small for reference in references))
@@ -96,7 +114,13 @@ def measure(
         polarity=float(features[_PLACE["polarity_mismatch"]]) * recall,
         both=float(features[_PLACE["both_polarities"]]) * recall,
         contradiction=opposed,
+        scrambled=_scrambled(features) if len(answer.tokens) >= _ORDER_LEAST else 0.0,
     )
+
+
+def _scrambled(features: Sequence[float]) -> float:
+    order, pairs = features[_PLACE["order"]], features[_PLACE["pair_recall"]]
+    return float(features[_PLACE["recall"]]) * (1 - float(order)) * (1 - float(pairs))
 
 
 def _unknown(answer: View, known: frozenset[str], references: Sequence[View], weights: Weights) -> float:
@@ -106,7 +130,8 @@ def _unknown(answer: View, known: frozenset[str], references: Sequence[View], we
     bigrams = [pair for pair in answer.large if " " not in pair]
     strange = sum(word not in known and not weights.lists(word) for word in words)
     strange += sum(pair not in pairs and not weights.lists(pair) for pair in bigrams)
-    return strange / (len(words) + len(bigrams)) if words or bigrams else 0.0
+    count = len(words) + len(bigrams)
+    return strange / count if count > 2 else 0.0
 
 
 def text_flags(raw: str, answer: View, question: View, references: Sequence[View], language: str) -> list[str]:
@@ -134,6 +159,7 @@ def model_flags(measures: Measures, limits: Limits) -> list[str]:
         ("off_topic", measures.topical <= limits.off_topic),
         ("gibberish", measures.unknown >= limits.unknown),
         ("negated_reference", measures.polarity >= limits.polarity),
+        ("keyword_list", measures.scrambled >= limits.scrambled),
         ("contradiction", measures.both >= limits.both or measures.contradiction >= limits.contradiction),
     )
     return [code for code, hit in checks if hit]
@@ -144,7 +170,8 @@ def control_text(raw: str) -> bool:
     head = raw[: 5 * LIMIT]
     if any(map(_invisible, head)):
         return True
-    if any(all(script.search(word) for _, script in _SCRIPTS) for word in _WORD.findall(head)):
+    words = [word for word in _WORD.findall(head) if len(word) >= _FORMULA_LEAST]
+    if any(_LATIN.search(word) and _FOREIGN.search(word) for word in words):
         return True
     plain = look(head, 5 * LIMIT).text
     return bool(_SPECIAL.search(head) or _SPECIAL.search(plain) or _PROMPT.search(plain))
@@ -158,15 +185,14 @@ def _invisible(character: str) -> bool:
 
 def repeated(answer: View) -> bool:
     """The same few tokens over and over, or one character held down."""
-    tokens = [token.text for token in answer.tokens]
-    if len(tokens) >= 8 and len(set(tokens)) <= len(tokens) / 4:
+    if len(answer.tokens) >= 8 and len(answer.large) <= len(answer.tokens) / 4 and len(answer.small) < 8:
         return True
     return bool(re.search(r"([^\W\d])\1{5,}", answer.text))
 
 
 def wrong_language(answer: View, references: Sequence[View], language: str) -> bool:
-    """Mostly in the other language, though no reference is. Short answers in symbols or names are left alone."""
-    letters = [token for token in answer.tokens if token.cjk or token.text[0].isalpha()]
+    """Mostly in the other language, though no reference is. Short answers and formulas are left alone."""
+    letters = [token for token in answer.tokens if token.cjk or (token.text.isalpha() and len(token.text) > 2)]
     if len(letters) < 4:
         return False
     expected = [reference.cjk_share for reference in references if reference.tokens]
@@ -182,12 +208,25 @@ def repeats(answer: View, reference: View) -> bool:
 
 
 def keyword_list(answer: View, references: Sequence[View]) -> bool:
-    """Content words without the small words that make statements, where every reference has them."""
-    if len(answer.tokens) < _LIST_LEAST:
+    """Mostly content words without the small words that make statements, where every reference has them.
+
+    English: sentences of at least five words without one of them. Chinese, where lists are good style: words
+    set apart by blanks, or at least four scraps of clauses much shorter than those of any reference.
+    """
+    if not all(_speaks(reference.text) for reference in references if reference.tokens):
         return False
-    return not _speaks(answer) and all(_speaks(reference) for reference in references if reference.tokens)
+    if answer.cjk_share > 0.5:
+        scraps = len(answer.clauses) >= _LIST_LEAST and not _speaks(answer.text)
+        shorter = all(2 * _pace(answer) <= _pace(reference) for reference in references if reference.tokens)
+        return (scraps and shorter) or len(_SPACED_ZH.findall(answer.text)) >= _LIST_LEAST - 1
+    sentences = [sentence for sentence in _SENTENCE.split(answer.text) if sentence.strip()]
+    silent = [s for s in sentences if len(s.split()) > _LIST_LEAST and not _speaks(s)]
+    return 2 * sum(map(len, silent)) > sum(map(len, sentences))
 
 
-def _speaks(view: View) -> bool:
-    small = len(_FUNCTION_ZH.findall(view.text)) + sum(word in _FUNCTION_EN for word in _WORD.findall(view.text))
-    return small >= max(1, len(view.tokens) / 20)
+def _pace(view: View) -> float:
+    return len(view.tokens) / max(1, len(view.clauses))
+
+
+def _speaks(text: str) -> bool:
+    return bool(_FUNCTION_ZH.search(text)) or any(word in _FUNCTION_EN for word in _WORD.findall(text))

@@ -41,11 +41,16 @@ Questions are dealt into {folds} folds (keyed hash of the question, fixed seed).
 trained on the others; calibration, limits and the validation figures come from these predictions alone. What ships
 is the average of all members. ONNX Runtime differs from torch by at most {parity:.1e} over all training rows.
 
+Beside the human-graded answers, {made} answers made by rule take part in training (never in validation): answers
+to another question, copied questions, references, references without some points, with one negation or with their words jumbled, and
+single points of references beside fully right and worthless answers.
+
 An answer graded only "incorrect" may be partly right: of it the loss uses only that it is not fully right.
 
 ## Limits of flags
 Measured flags stand where at most {right:.0%} of the fully right validation answers carry each of them; the confidence
-limit is the least at which at most {risk:.0%} of the accepted validation marks are off by more than the tolerance.
+limit is the least at which at most {risk:.0%} of the accepted validation marks are off by more than the tolerance, every
+set weighing alike.
 ```json
 {limits}
 ```
@@ -83,7 +88,8 @@ def write(numbers: Mapping[str, Any], report: Mapping[str, Any]) -> str:
     text = _HEAD.format(
         version=numbers["version"], members=recipe["folds"] * recipe["repeats"], features=len(numbers["features"]),
         graph=numbers["sha256"]["graph"], words=numbers["sha256"]["words"], data="\n".join(data),
-        recipe=json.dumps(recipe), folds=recipe["folds"], parity=report["parity"], right=RIGHT_FLAGGED, risk=RISK,
+        recipe=json.dumps(recipe),
+        folds=recipe["folds"], made=report["made"], parity=report["parity"], right=RIGHT_FLAGGED, risk=RISK,
         limits=json.dumps(numbers["limits"] | {"three_way": numbers["three_way"]}),
         validation=table(report["validation"]),
     )  # fmt: skip

@@ -25,7 +25,7 @@ from grader.scoring.confidence import Calibration
 from grader.scoring.features import NAMES, Extractor, Weights
 from grader.scoring.lexical import VERSION, LexicalScorer
 from grader.scoring.text import look
-from grader.training import card, evaluation, sets, validation, weights
+from grader.training import augment, card, evaluation, sets, validation, weights
 from grader.training.network import Network, Recipe, export, fit, predict
 from grader.training.rows import Row, balanced_folds
 
@@ -40,6 +40,7 @@ class Held:
     folds: np.ndarray
     passes: np.ndarray
     point_passes: np.ndarray
+    made: int
 
 
 def train(data: Path, out: Path, recipe: Recipe, with_test: bool) -> dict[str, Any]:
@@ -53,7 +54,7 @@ def train(data: Path, out: Path, recipe: Recipe, with_test: bool) -> dict[str, A
     _say(f"{len(rows)} training answers to {len({row.group for row in rows})} questions")
     features = np.stack([extractor.holistic(row.question, row.references, look(row.text)) for row in rows])
     points = validation.point_rows(rows, extractor)
-    held = cross_fit(rows, features, points, recipe)
+    held = cross_fit(rows, features, points, extractor, recipe)
     graph = out / "lexical.onnx"
     export(held.members, graph, {"version": VERSION, "seed": str(recipe.seed)})
     numbers = settle(rows, features, points, held, extractor)
@@ -63,6 +64,7 @@ def train(data: Path, out: Path, recipe: Recipe, with_test: bool) -> dict[str, A
     report: dict[str, Any] = {
         "recipe": asdict(recipe),
         "rows": {name: sum(row.source == name for row in rows) for name in sets.SETS if sets.SETS[name].ships},
+        "made": held.made,
         "parity": parity(scorer, held.members, rows, features),
         "validation": validation_figures(rows, held, numbers),
         "seconds": round(time.monotonic() - start),
@@ -73,7 +75,13 @@ def train(data: Path, out: Path, recipe: Recipe, with_test: bool) -> dict[str, A
     return numbers | {"report": report}
 
 
-def cross_fit(rows: Sequence[Row], features: np.ndarray, points: Sequence[validation.PointRow], recipe: Recipe) -> Held:
+def cross_fit(
+    rows: Sequence[Row],
+    features: np.ndarray,
+    points: Sequence[validation.PointRow],
+    extractor: Extractor,
+    recipe: Recipe,
+) -> Held:
     """Members for each fold, and what they say of the fold they did not see."""
     folds = np.array(balanced_folds(rows, recipe.folds, recipe.seed))
     passes, members = np.zeros((len(rows), 5), np.float32), []
@@ -81,15 +89,36 @@ def cross_fit(rows: Sequence[Row], features: np.ndarray, points: Sequence[valida
     point_folds = np.array([folds[point.row] for point in points])
     blank = np.zeros(len(NAMES), np.float32)
     point_features = np.stack([blank if point.features is None else point.features for point in points])
+    extra = [made(_take(rows, folds == fold), extractor, recipe.seed + fold) for fold in range(recipe.folds)]
     for fold in range(recipe.folds):
-        seen = np.flatnonzero(folds != fold)
+        others = [one for number, one in enumerate(extra) if number != fold]
+        real = _take(rows, folds != fold)
+        taught = [*real, *(row for more, _ in others for row in more)]
+        seen = np.concatenate([features[folds != fold], *(vectors for _, vectors in others)])
         seeds = [recipe.seed + 100 * fold + repeat for repeat in range(recipe.repeats)]
-        own = [fit(features[seen], [rows[place] for place in seen.tolist()], recipe, seed) for seed in seeds]
+        own = [fit(seen, taught, len(real), recipe, seed) for seed in seeds]
         passes[folds == fold] = predict(own, features[folds == fold])
         point_passes[point_folds == fold] = predict(own, point_features[point_folds == fold])
         members += own
-        _say(f"fold {fold + 1} of {recipe.folds} trained")
-    return Held(members, folds, passes, point_passes)
+        _say(f"fold {fold + 1} of {recipe.folds} trained on {len(taught)} answers")
+    return Held(members, folds, passes, point_passes, sum(len(more) for more, _ in extra))
+
+
+def made(rows: Sequence[Row], extractor: Extractor, seed: int) -> tuple[list[Row], np.ndarray]:
+    """Training rows made by rule from the rows of one fold, with their features."""
+    whole = augment.made_rows(rows, seed)
+    vectors = [extractor.holistic(row.question, row.references, look(row.text)) for row in whole]
+    for row in augment.judged_points(rows):
+        answer = look(row.text)
+        span = extractor.closest([extractor.sight(row.references[0])], answer)
+        if span is not None:
+            whole.append(row)
+            vectors.append(extractor.holistic(row.question, row.references, answer.part(*span)))
+    return whole, np.stack(vectors)
+
+
+def _take(rows: Sequence[Row], chosen: np.ndarray) -> list[Row]:
+    return [rows[place] for place in np.flatnonzero(chosen).tolist()]
 
 
 def settle(

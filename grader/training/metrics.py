@@ -57,10 +57,11 @@ def _rate(block: Sequence[float], prior: float) -> float:
     return (block[1] + 2 * prior) / (block[2] + 2)
 
 
-def accept_threshold(sure: np.ndarray, right: np.ndarray, risk: float) -> float:
-    """The least confidence at which at most `risk` of the answers at or above it are wrong; 1.0 if none."""
+def accept_threshold(sure: np.ndarray, right: np.ndarray, weight: np.ndarray, risk: float) -> float:
+    """The least confidence at which at most `risk` (by weight) of the answers at or above it are wrong; 1.0
+    if there is none."""
     order = np.argsort(-sure, kind="stable")
-    wrong = np.cumsum(1 - right[order]) / np.arange(1, len(order) + 1)
+    wrong = np.cumsum((1 - right[order]) * weight[order]) / np.cumsum(weight[order])
     ends = np.append(sure[order][:-1] > sure[order][1:], True)  # equal confidences are accepted together
     good = np.flatnonzero((wrong <= risk) & ends)
     return float(sure[order][good[-1]]) if len(good) else 1.0

@@ -18,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from grader.scoring.confidence import STEPS
-from grader.training.rows import Row
+from grader.training.rows import Row, source_weights
 
 CLIP = 6.0  # standard deviations beyond which a feature says no more
 
@@ -38,6 +38,7 @@ class Recipe:
     rate: float = 2e-3
     decay: float = 3e-3
     balance: float = 0.5  # a set of n rows weighs n ** (1 - balance)
+    made: float = 0.3  # weight of an answer made by rule beside a human-graded one
     contradiction: float = 0.5  # weight of the contradiction loss
 
 
@@ -80,19 +81,15 @@ def targets(rows: Sequence[Row]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np
     return passes, known, contradicts, judged
 
 
-def source_weights(rows: Sequence[Row], balance: float) -> np.ndarray:
-    """Row weights that keep a large set from drowning the small ones; mean 1."""
-    sources = [row.source for row in rows]
-    weight = np.array([sources.count(source) ** -balance for source in sources])
-    return (weight / weight.mean()).astype(np.float32)
-
-
-def fit(features: np.ndarray, rows: Sequence[Row], recipe: Recipe, seed: int) -> Network:
-    """Train one member. Same inputs and seed, same weights (one thread)."""
+def fit(features: np.ndarray, rows: Sequence[Row], real: int, recipe: Recipe, seed: int) -> Network:
+    """Train one member. The first `real` rows were graded by people, the others are made by rule.
+    Same inputs and seed, same weights (one thread)."""
     torch.manual_seed(seed)
     torch.set_num_threads(1)
     network = Network(features, recipe)
-    columns = (features, *targets(rows), source_weights(rows, recipe.balance))
+    weight = source_weights(rows, recipe.balance)
+    weight[real:] *= recipe.made
+    columns = (features, *targets(rows), weight)
     data = [torch.from_numpy(np.ascontiguousarray(column)) for column in columns]
     optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
     batches = -(-len(rows) // recipe.batch)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+import numpy as np
 
 Split = Literal["train", "test", "UA", "UQ", "UD"]
 Label = Literal["", "correct", "contradictory", "incorrect"]
@@ -59,3 +62,11 @@ def shared_answers(train: Iterable[Row], test: Iterable[Row]) -> int:
     """How many test rows repeat a training row's question and text exactly: leakage to be reported."""
     seen = {(row.group, row.text.strip()) for row in train}
     return sum((row.group, row.text.strip()) in seen for row in test)
+
+
+def source_weights(rows: Sequence[Row], balance: float) -> np.ndarray:
+    """Row weights that keep a large set from drowning the small ones; mean 1.
+    balance: 0 = every row alike, 1 = every set alike."""
+    sizes = Counter(row.source for row in rows)
+    weight = np.array([sizes[row.source] ** -balance for row in rows])
+    return (weight / weight.mean()).astype(np.float32)

@@ -18,9 +18,9 @@ from grader.scoring import triage
 from grader.scoring.features import Extractor
 from grader.scoring.text import look
 from grader.training import metrics
-from grader.training.rows import Row
+from grader.training.rows import Row, source_weights
 
-RISK = 0.10  # at most this share of accepted validation marks is off by more than the tolerance
+RISK = 0.10  # at most this share of accepted validation marks is off by more than the tolerance, sets weighing alike
 RIGHT_FLAGGED = 0.01  # at most this share of fully right validation answers carries each measured flag
 SCALES = (2, 4, 10)  # maximum marks at which graded sets are judged again, so that any item is covered
 _MOST_CRITERIA = 4
@@ -156,14 +156,15 @@ def choose_limits(
 
     topical = np.array([measure.topical for measure in full])
     return triage.Limits(
-        confidence=round(metrics.accept_threshold(sure, right, RISK), 4),
+        confidence=round(metrics.accept_threshold(sure, right, source_weights(rows, 1.0), RISK), 4),
         boundary=_boundary(decisions),
         copied=min(1.0, high("copied", 0.6)),
         off_topic=round(float(np.quantile(topical, RIGHT_FLAGGED)), 4),
-        unknown=high("unknown", 0.5),
+        unknown=high("unknown", 0.7),
         polarity=high("polarity", 0.2),
         both=high("both", 0.2),
         contradiction=high("contradiction", 0.2),
+        scrambled=high("scrambled", 0.1),
     )
 
 
