@@ -1,0 +1,195 @@
+"""Whether a form's own print is seen where a pose puts it, and the pose that fits that print best.
+
+Corner marks, outlines and pictures of foreign papers say where a page lies, but seldom which way up, and the
+geometry of such forms is measured by hand. The printed bubbles settle both: bubbles with the same label look
+alike, so that their median picture is sharp where the pose is right, and flat where it is not.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from grader.exam.form import Form, PageForm
+from grader.reading.kept import by_identity
+from grader.reading.patches import Layout, layout, sample
+from grader.records import Page
+
+Pose = tuple[np.ndarray, float]  # 3x3 from form units to pixels; residual in form units
+
+_CLIP = 0.35  # darkness counts up to here: print, not the marks on it
+_TOLD_APART = 1.15  # the right way up is sharper than another by this factor
+_FAINTEST_PRINT = 0.012  # sharpness below which no print is seen at all
+_ALIKE = 0.5  # correlation from which a bubble's place is believed
+_WIDEN = 1.9  # bubbles are looked for within this many times their box
+_ROUNDS = 3
+
+
+def settle(page: Page, page_form: PageForm, form: Form, poses: list[Pose]) -> list[Pose]:
+    """Of the poses that a method found, the one that shows the form's print, as [(matrix, residual)], or [].
+
+    Poses that differ and show the print equally well are no answer ([]). With form.align_bubbles the pose is
+    fitted once more to the bubbles, and the residual is how far these are from where the form has them.
+    """
+    plan = layout(page_form)
+    poses = [pose for pose in poses if np.isfinite(pose[0]).all() and _inside(page, page_form, pose[0])]
+    if not form.rotations:
+        poses = [pose for pose in poses if _turn(page_form, pose[0]) == 0]
+    if plan is None or len(plan.bubbles) < 6:
+        return sorted(poses, key=lambda pose: pose[1])[:1]
+    scored = sorted(
+        ((_sharpness(page.gray, pose[0], plan), number) for number, pose in enumerate(poses)), reverse=True
+    )
+    if not scored or scored[0][0] < _FAINTEST_PRINT:
+        return []
+    best = poses[scored[0][1]]
+    for score, number in scored[1:]:
+        if score * _TOLD_APART < scored[0][0]:
+            break
+        if _turn(page_form, poses[number][0]) != _turn(page_form, best[0]):
+            return []
+    return [_fit(page.gray, best, plan)] if form.align_bubbles else [best]
+
+
+def _inside(page: Page, page_form: PageForm, matrix: np.ndarray) -> bool:
+    """True if the pose keeps the page's fields mostly in the picture and unmirrored."""
+    corners = _at(matrix, _corners(page_form))
+    height, width = page.gray.shape
+    slack = 0.75 * max(height, width)
+    inside = (corners > -slack).all() and (corners < (width + slack, height + slack)).all()
+    return bool(inside) and cv2.contourArea(corners.astype(np.float32), oriented=True) > 0.01 * width * height
+
+
+def _corners(page_form: PageForm) -> np.ndarray:
+    w, h = page_form.width, page_form.height
+    return np.array([(0, 0), (w, 0), (w, h), (0, h)], np.float64)
+
+
+def _turn(page_form: PageForm, matrix: np.ndarray) -> int:
+    """Quarter turns (0 to 3) by which the page is turned in the picture."""
+    corners = _at(matrix, _corners(page_form))
+    right = corners[1] + corners[2] - corners[0] - corners[3]
+    return int(np.round(np.arctan2(right[1], right[0]) / (np.pi / 2))) % 4
+
+
+def _at(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
+    return cv2.perspectiveTransform(points.reshape(1, -1, 2).astype(np.float64), matrix)[0]
+
+
+# --- sharpness ------------------------------------------------------------------------------------------
+
+
+@by_identity
+def _groups(plan: Layout) -> list[np.ndarray]:
+    """Bubbles that look alike, in groups of four and more; else all of one size."""
+    groups = [members for members in plan.kinds if len(members) >= 4]
+    if sum(map(len, groups)) >= 0.5 * len(plan.bubbles):
+        return groups
+    sizes = np.unique(plan.sizes.round(1), axis=0)
+    alike = [np.flatnonzero((plan.sizes.round(1) == size).all(axis=1)) for size in sizes]
+    return [members for members in alike if len(members) >= 3] or [np.arange(len(plan.bubbles))]
+
+
+def _sharpness(gray: np.ndarray, matrix: np.ndarray, plan: Layout) -> float:
+    """Contrast of the median pictures of bubbles that look alike, weighted by their number."""
+    patches = sample(gray, matrix, plan)
+    darkness = np.clip(patches.darkness, 0, _CLIP)
+    darkness[patches.outside] = 0
+    total = count = 0.0
+    for members in _groups(plan):
+        total += len(members) * float(np.median(darkness[members], axis=0).std())
+        count += len(members)
+    return total / count
+
+
+# --- fitting to the bubbles -----------------------------------------------------------------------------
+
+
+def _fit(gray: np.ndarray, pose: Pose, plan: Layout) -> Pose:
+    """The pose fitted to the bubbles, with the root mean square distance of those that are clearly seen.
+
+    Where too few are seen, the pose as it was, with an infinite residual: nothing vouches for it.
+    """
+    matrix = pose[0]
+    residual = np.inf
+    for round_number in range(_ROUNDS):
+        offsets, seen = _offsets(gray, matrix, plan)
+        if seen.sum() < max(6, 0.3 * len(seen)):
+            return pose[0], np.inf
+        target = plan.centres[seen] + offsets[seen]
+        step = _smooth(plan.centres[seen], target, plan)
+        if step is None:
+            return pose[0], np.inf
+        error = np.linalg.norm(_at(step, plan.centres[seen]) - target, axis=1)
+        residual = float(np.sqrt(np.mean(np.sort(error)[: int(np.ceil(0.9 * len(error)))] ** 2)))
+        moved = np.abs(_at(step, plan.centres) - plan.centres) / plan.sizes
+        if moved.max() > (1.5, 1.0, 0.6)[round_number]:
+            return pose[0], np.inf  # the fit runs away: these are not the form's bubbles
+        matrix = matrix @ step
+    return matrix / matrix[2, 2], residual
+
+
+def _smooth(source: np.ndarray, target: np.ndarray, plan: Layout) -> np.ndarray | None:
+    """A homography, or an affine map where the bubbles lie too close together to fix a homography."""
+    limit = float(0.35 * plan.sizes.min())
+    if len(source) >= 24:
+        matrix, _ = cv2.findHomography(source, target, cv2.RANSAC, limit, maxIters=2000, confidence=0.999)
+        return matrix
+    affine, _ = cv2.estimateAffine2D(source, target, ransacReprojThreshold=limit)
+    return None if affine is None else np.vstack([affine, (0, 0, 1)])
+
+
+def _offsets(gray: np.ndarray, matrix: np.ndarray, plan: Layout) -> tuple[np.ndarray, np.ndarray]:
+    """How far each bubble is from its place (n x 2 in form units), and which were clearly seen (n)."""
+    wide = _widened(plan)
+    darkness = np.clip(sample(gray, matrix, wide, (40, 40)).darkness, 0, _CLIP).astype(np.float32)
+    offsets, seen = np.zeros((len(plan.bubbles), 2)), np.zeros(len(plan.bubbles), bool)
+    margin = 9
+    for members in _groups(plan):
+        typical = np.median(darkness[members], axis=0)
+        shift = _centre_of_symmetry(typical)
+        core = _shifted(typical, shift)[margin:-margin, margin:-margin]
+        if core.std() < _FAINTEST_PRINT:
+            continue
+        for number in members:
+            match = cv2.matchTemplate(darkness[number], core, cv2.TM_CCOEFF_NORMED)
+            _, best, _, (x, y) = cv2.minMaxLoc(match)
+            if best < _ALIKE or not (0 < x < match.shape[1] - 1 and 0 < y < match.shape[0] - 1):
+                continue
+            dx = x - margin + _peak(match[y, x - 1], best, match[y, x + 1])
+            dy = y - margin + _peak(match[y - 1, x], best, match[y + 1, x])
+            offsets[number] = np.array([dx, dy]) / 40 * wide.reach[number] * plan.sizes[number]
+            seen[number] = True
+    return offsets, seen
+
+
+@by_identity
+def _widened(plan: Layout) -> Layout:
+    """The layout with patches wide enough to find bubbles that are out of place."""
+    reach = np.full_like(plan.reach, _WIDEN)
+    return Layout(
+        plan.fields, plan.bubbles, plan.ends, plan.centres, plan.sizes, reach, plan.kinds, plan.ellipse,
+        plan.baseline,
+    )
+
+
+def _peak(before: float, here: float, after: float) -> float:
+    """Offset of a parabola's top through three neighbouring values."""
+    bend = before - 2 * here + after
+    return 0.0 if bend >= 0 else float(np.clip(0.5 * (before - after) / bend, -0.5, 0.5))
+
+
+def _centre_of_symmetry(picture: np.ndarray) -> tuple[float, float]:
+    """Where a bubble's middle is, from the middle of the picture: outlines look the same turned by half."""
+    side = picture.shape[0]
+    smooth = cv2.GaussianBlur(picture, (0, 0), 1.5)
+    margin = side // 4
+    turned = smooth[::-1, ::-1]
+    match = cv2.matchTemplate(smooth, turned[margin:-margin, margin:-margin].copy(), cv2.TM_CCOEFF_NORMED)
+    _, _, _, (x, y) = cv2.minMaxLoc(match)
+    return (x - margin) / 2, (y - margin) / 2
+
+
+def _shifted(picture: np.ndarray, shift: tuple[float, float]) -> np.ndarray:
+    matrix = np.array([[1, 0, -shift[0]], [0, 1, -shift[1]]], np.float64)
+    return cv2.warpAffine(picture, matrix, picture.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
