@@ -2,7 +2,7 @@
 
     python -m benchmarks.own_forms [--scripts 200] [--seed 2026] [--profile rough] [--keep DIR]
 
-Three sheets (zh A4, en A4, zh A3) are printed; half of the candidates get sheets with their number in the
+Four sheets (zh A4, en A4, zh A3, a quiz of three items) are printed; half of the candidates get sheets with their number in the
 page code, half get blank ones, so that only bubbles say who they are. Candidates mark carelessly: pale and
 overshooting fills, ticks, crosses; erasures, cancelled and faint marks and dots are counted apart, because
 a flag is the right answer to them. Scans: skew to 5 degrees, perspective to 8 %, blur, noise, shadow,
@@ -119,17 +119,20 @@ class _Batch:
 
 
 def _batches(scripts: int) -> Iterator[_Batch]:
-    """The scripts over sheets: 60 % zh A4, 20 % en A4, 20 % zh A3; half of each with printed candidates."""
+    """The scripts over sheets: half on zh A4, the rest on en A4, zh A3 and a quiz of three items, whose candidates
+    have shorter numbers than the grid; half of each with printed candidates."""
     sheets = (
-        ("zh", exam("zh", 30, 8, 8, 2), "A4", 0.6),
-        ("en", exam("en", 20, 4, 6, 3), "A4", 0.2),
-        ("a3", exam("zh", 60, 10, 8, 4), "A3", 0.2),
+        ("zh", exam("zh", 30, 8, 8, 2), "A4", 0.5, 8),
+        ("en", exam("en", 20, 4, 6, 3), "A4", 0.2, 8),
+        ("a3", exam("zh", 60, 10, 8, 4), "A3", 0.15, 8),
+        ("quiz", exam("zh", 2, 1, 0, 0), "A4", 0.15, 5),
     )
-    numbers = iter(np.random.default_rng(5).permutation(90_000_000)[:scripts] + 10_000_000)
-    for name, paper, size, share in sheets:
+    numbers = np.random.default_rng(5)
+    for name, paper, size, share, digits in sheets:
         half = max(1, round(scripts * share / 2))
         for printed in (True, False):
-            candidates = tuple(str(next(numbers)) for _ in range(half))
+            drawn = numbers.choice(9 * 10 ** (digits - 1), half, replace=False) + 10 ** (digits - 1)
+            candidates = tuple(str(number) for number in drawn)
             yield _Batch(f"{name}-{'code' if printed else 'bubbles'}", paper, size, candidates, printed)
 
 
