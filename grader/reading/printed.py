@@ -12,6 +12,7 @@ import numpy as np
 
 from grader.exam.form import Form, PageForm
 from grader.reading.kept import by_identity
+from grader.reading.letters import legibility
 from grader.reading.patches import Layout, layout, sample
 from grader.records import Page
 
@@ -23,6 +24,7 @@ _FAINTEST_PRINT = 0.012  # sharpness below which no print is seen at all
 _ALIKE = 0.5  # correlation from which a bubble's place is believed
 _WIDEN = 1.9  # bubbles are looked for within this many times their box
 _ROUNDS = 3
+_LEGIBLE = 0.05  # letters the right way up look more like themselves by this much correlation
 
 
 def settle(page: Page, page_form: PageForm, form: Form, poses: list[Pose]) -> list[Pose]:
@@ -42,13 +44,24 @@ def settle(page: Page, page_form: PageForm, form: Form, poses: list[Pose]) -> li
     )
     if not scored or scored[0][0] < _FAINTEST_PRINT:
         return []
-    best = poses[scored[0][1]]
+    rivals = [scored[0][1]]
     for score, number in scored[1:]:
-        if score * _TOLD_APART < scored[0][0]:
-            break
-        if _turn(page_form, poses[number][0]) != _turn(page_form, best[0]):
-            return []
-    return [_fit(page.gray, best, plan)] if form.align_bubbles else [best]
+        turns = {_turn(page_form, poses[rival][0]) for rival in rivals}
+        if score * _TOLD_APART >= scored[0][0] and _turn(page_form, poses[number][0]) not in turns:
+            rivals.append(number)
+    fitted = [_fit(page.gray, poses[rival], plan) if form.align_bubbles else poses[rival] for rival in rivals]
+    return fitted if len(fitted) == 1 else _upright(page.gray, fitted, plan)
+
+
+def _upright(gray: np.ndarray, poses: list[Pose], plan: Layout) -> list[Pose]:
+    """Of poses that differ by a turn, the one with its bubbles' letters the right way up; [] if none clearly is."""
+    fitting = [pose for pose in poses if np.isfinite(pose[1])]
+    if len(fitting) < 2:
+        return fitting or poses[:1]
+    legible = sorted(((legibility(gray, pose[0], plan), number) for number, pose in enumerate(fitting)), reverse=True)
+    if legible[0][0] < legible[1][0] + _LEGIBLE:
+        return []
+    return [fitting[legible[0][1]]]
 
 
 def _inside(page: Page, page_form: PageForm, matrix: np.ndarray) -> bool:
