@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from markupsafe import Markup, escape
@@ -13,7 +14,7 @@ _AXIS, _GRID, _BAR, _SOFT, _KEY, _ALERT = "#8b909c", "#e4e2dc", "#3f7d80", "#c5d
 
 def histogram(bins: Sequence[Bin], mean: float | None) -> Markup:
     """Totals: a bar a bin, the mean as a line."""
-    width, height, left, top, bottom = 660, 240, 34, 18, 26
+    width, height, left, top, bottom = 960, 260, 34, 18, 26
     tallest = max(1, *(b.count for b in bins))
     low, high = bins[0].low, bins[-1].high
     inner_w, inner_h = width - left - 8, height - top - bottom
@@ -32,8 +33,7 @@ def histogram(bins: Sequence[Bin], mean: float | None) -> Markup:
             f'height="{y(0) - y(b.count):.1f}" fill="{_BAR}"><title>{b.low:g}–{b.high:g}: {b.count}</title></rect>'
         )
     every = max(1, round(len(bins) / 10))
-    for edge in [b.low for b in bins[::every]] + [high]:
-        parts.append(_text(x(edge), height - 8, f"{edge:g}"))
+    parts += [_text(x(edge), height - 8, f"{edge:g}") for edge in [*(b.low for b in bins[::every]), high]]
     if mean is not None:
         at = x(mean)
         parts.append(f'<path d="M{at:.1f} {top - 6}V{y(0):.1f}" stroke="{_ALERT}" stroke-dasharray="4 3"/>')
@@ -42,29 +42,35 @@ def histogram(bins: Sequence[Bin], mean: float | None) -> Markup:
 
 
 def item_map(items: Sequence[ItemStatistics]) -> Markup:
-    """Facility across (0 to 1), discrimination upwards (-0.4 to 1); below 0.2 is shaded."""
-    width, height, left, top, bottom = 660, 300, 40, 12, 28
+    """Facility across (0 to 1), discrimination upwards; below 0.2 is shaded. Items at one place share a dot."""
+    width, height, left, top, bottom = 960, 340, 40, 12, 28
     inner_w, inner_h = width - left - 14, height - top - bottom
+    dots: dict[tuple[float, float], list[str]] = {}
+    for item in items:
+        if item.facility is not None and item.discrimination is not None:
+            place = (round(item.facility, 2), round(item.discrimination, 2))
+            dots.setdefault(place, []).append(item.item)
+    low = min(-0.2, *(0.2 * math.floor(value / 0.2) for _, value in dots))
 
     def x(facility: float) -> float:
         return left + facility * inner_w
 
     def y(value: float) -> float:
-        return top + inner_h * (1 - (max(-0.4, min(1.0, value)) + 0.4) / 1.4)
+        return top + inner_h * (1 - (value - low) / (1 - low))
 
+    levels = [round(1 - 0.2 * step, 1) for step in range(round((1 - low) / 0.2) + 1)]
     parts = [
-        f'<rect x="{left}" y="{y(0.2):.1f}" width="{inner_w}" height="{y(-0.4) - y(0.2):.1f}" fill="#f6ecea"/>',
-        *(_grid_line(left, width - 14, y(level), f"{level:g}") for level in (-0.4, 0, 0.2, 0.4, 0.6, 0.8, 1)),
+        f'<rect x="{left}" y="{y(0.2):.1f}" width="{inner_w}" height="{y(low) - y(0.2):.1f}" fill="#f6ecea"/>',
+        *(_grid_line(left, width - 14, y(level), f"{level:g}".replace("-", "−")) for level in levels),
         *(_text(x(level), height - 9, f"{level:g}") for level in (0, 0.2, 0.4, 0.6, 0.8, 1)),
     ]
-    for item in items:
-        if item.facility is None or item.discrimination is None:
-            continue
-        colour = _ALERT if item.discrimination < 0.2 else _BAR
-        at_x, at_y = x(item.facility), y(item.discrimination)
+    for (facility, discrimination), names in dots.items():
+        colour = _ALERT if discrimination < 0.2 else _BAR
+        at_x, at_y = x(facility), y(discrimination)
+        label = str(escape(", ".join(names)))
         parts.append(f'<circle cx="{at_x:.1f}" cy="{at_y:.1f}" r="4.5" fill="{colour}" fill-opacity=".8"/>')
-        anchor, shift = ("end", -8) if item.facility > 0.93 else ("start", 8)
-        parts.append(_text(at_x + shift, at_y + 4, str(escape(item.item)), anchor, "#4a5060"))
+        anchor, shift = ("end", -8) if facility > 0.93 else ("start", 8)
+        parts.append(_text(at_x + shift, at_y + 4, label, anchor, "#4a5060"))
     return _svg(width, height, parts)
 
 
@@ -103,4 +109,4 @@ def _text(x: float, y: float, text: str, anchor: str = "middle", colour: str = _
 def _svg(width: float, height: float, parts: Sequence[str], natural: bool = False) -> Markup:
     size = f' width="{width}" height="{height}"' if natural else ""
     body = "".join(parts)
-    return Markup(f'<svg viewBox="0 0 {width} {height}"{size} role="img">{body}</svg>')  # noqa: S704  escaped above
+    return Markup(f'<svg viewBox="0 0 {width} {height}"{size} role="img">{body}</svg>')

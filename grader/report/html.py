@@ -112,7 +112,8 @@ def _flag_rows(summary: Summary) -> list[tuple[str, str, int]]:
 
 def _review_cards(store: RunStore, summary: Summary) -> Iterator[ReviewCard]:
     for row in summary.review:
-        yield ReviewCard(row, crop_picture(store.crop(row.crop)) if row.crop else "")
+        written = row.item not in summary.options  # of bubbles all are shown, also the empty ones
+        yield ReviewCard(row, crop_picture(store.crop(row.crop), trim=written) if row.crop else "")
 
 
 def _page_cards(summary: Summary) -> Iterator[PageCard]:

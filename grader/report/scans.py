@@ -37,6 +37,8 @@ def write_annotated(
     """
     folder = out / "annotated"
     folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("[0-9]*-p*.jpg"):  # of an earlier report
+        old.unlink()
     pdf_dpi = int(store.meta().get("settings", {}).get("pdf_dpi", 200))
     placed = sum(count for outcome, count in store.count(page="outcome").items() if outcome in ("read", "unmatched"))
     lost: list[str] = []
@@ -113,7 +115,7 @@ class _PDFs:
         self._out, self._several = out, several
         self._files = self._pages = 0
         self._document = pdfium.PdfDocument.new()
-        for old in out.glob("annotated*.pdf"):  # of an earlier report of this run
+        for old in out.glob("annotated*.pdf"):  # of an earlier report
             old.unlink()
 
     def __enter__(self) -> _PDFs:

@@ -10,6 +10,10 @@ Language = Literal["zh", "en"]
 WORDS: dict[str, tuple[str, str]] = {
     "report": ("Marking report", "阅卷报告"),
     "summary": ("Summary", "概要"),
+    "heading": (
+        "{items} items, {marks} marks, {candidates} candidates",
+        "共 {items} 题，满分 {marks} 分，考生 {candidates} 人",
+    ),
     "pages_in": ("pages came in", "收到页数"),
     "pages": ("Pages", "页面"),
     "read": ("read", "已识读"),

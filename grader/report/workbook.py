@@ -39,7 +39,7 @@ def write_workbook(path: Path, store: RunStore, summary: Summary) -> None:
         sheets.add("summary", ("item", "value"), _summary_rows(summary))
         sheets.add(
             "candidates",
-            ("candidate", "confirmed", "provisional", "total", "open", "unmarked"),
+            ("candidate", "confirmed", "provisional", "max_mark", "open", "unmarked"),
             (
                 (t.candidate, t.confirmed, t.provisional, summary.max_total, t.open, t.unmarked)
                 for t in summary.totals
