@@ -29,12 +29,16 @@ def check(exams: tuple[Path, ...]) -> int:
             code = ExitCode.UNUSABLE
             continue
         total = sum(item.max_mark for item in exam.items)
-        click.echo(f"OK {path}: {exam.exam.id}, {len(exam.items)} items, {total:g} marks, sha256 {exam.sha256}")
+        click.echo(
+            f"OK {path}: {exam.exam.id}, {len(exam.items)} items, {total:g} marks, sha256 {exam.sha256}"
+        )
     return code
 
 
 @command.command()
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write to a file instead of stdout.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="Write to a file instead of stdout."
+)
 def schema(out: Path | None) -> None:
     """The JSON Schema of exam files, for editors that complete and check as you type."""
     import json

@@ -45,13 +45,19 @@ def _as_text(value: Any) -> Any:
 
 def _labels(value: Any) -> Any:
     """Option labels, written ABCD or [A, B, C, D], as one string in capitals."""
-    parts = [_as_text(part) for part in value] if isinstance(value, list | tuple) else list(str(_as_text(value or "")))
+    parts = (
+        [_as_text(part) for part in value]
+        if isinstance(value, list | tuple)
+        else list(str(_as_text(value or "")))
+    )
     if any(not isinstance(part, str) for part in parts):
         return value
     folded = [unicodedata.normalize("NFKC", part).strip().upper() for part in parts]
     for part in folded:
         if len(part) != 1 or unicodedata.category(part)[0] not in "LNS":
-            raise rule(f"{part!r} cannot be an option", "name options by one letter or digit each, such as ABCD")
+            raise rule(
+                f"{part!r} cannot be an option", "name options by one letter or digit each, such as ABCD"
+            )
     if not folded:
         raise rule("no option is given", "name at least one option, such as ABCD")
     twice = sorted(label for label, count in Counter(folded).items() if count > 1)
@@ -78,7 +84,12 @@ Labels = Annotated[
     str,
     BeforeValidator(_labels),
     WithJsonSchema(
-        {"anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "items": _STRING_OR_NUMBER, "minItems": 1}]}
+        {
+            "anyOf": [
+                {"type": "string", "minLength": 1},
+                {"type": "array", "items": _STRING_OR_NUMBER, "minItems": 1},
+            ]
+        }
     ),
 ]
 Text = Annotated[
@@ -127,7 +138,9 @@ class ChoiceItem(_Item):
     @classmethod
     def _one_option(cls, answer: str, info: ValidationInfo) -> str:
         if len(answer) != 1:
-            raise rule(f"a choice has one answer, not {answer!r}", "give one option, or use type: multi_choice")
+            raise rule(
+                f"a choice has one answer, not {answer!r}", "give one option, or use type: multi_choice"
+            )
         return _within_options(answer, info)
 
 
@@ -185,7 +198,9 @@ class BlankItem(_Item):
                 expression.parse(answer)
             except expression.NotMaths as error:
                 what = f"{answer!r} cannot be read as mathematics: {error}"
-                raise rule(what, "write it plainly, such as 2*x/3, x^2 or √2, or remove math: true") from error
+                raise rule(
+                    what, "write it plainly, such as 2*x/3, x^2 or √2, or remove math: true"
+                ) from error
         return answers
 
 
@@ -210,7 +225,9 @@ class NumericItem(_Item):
     @classmethod
     def _known_unit(cls, unit: str | None) -> str | None:
         if unit is not None and not units.parse(unit):
-            raise rule(f"{unit!r} is not a unit that is known", "write it in symbols, such as m/s, kg/m^3 or 米/秒")
+            raise rule(
+                f"{unit!r} is not a unit that is known", "write it in symbols, such as m/s, kg/m^3 or 米/秒"
+            )
         return unit
 
     @field_validator("tolerance")
@@ -250,7 +267,9 @@ def deviation(answer: str, unit: str | None, tolerance: str) -> float:
     own = units.parse(unit or "") or ()
     if rest == "%":
         if value == 0:
-            raise rule("a percentage of 0 accepts nothing else", "give the tolerance as a value, such as 0.05")
+            raise rule(
+                "a percentage of 0 accepts nothing else", "give the tolerance as a value, such as 0.05"
+            )
         if found.value >= 100:
             raise rule("100% or more accepts almost anything", "give a smaller tolerance")
         return abs(value) * found.value / 100
@@ -259,7 +278,9 @@ def deviation(answer: str, unit: str | None, tolerance: str) -> float:
         raise rule(f"{rest!r} is not a unit that is known", "write 1%, 0.05 or 0.05 m/s")
     converted = units.convert(found.value, theirs, own, difference=True)
     if converted is None:
-        raise rule(f"{rest!r} does not fit the unit {unit or '(none)'}", "give the tolerance in the item's unit")
+        raise rule(
+            f"{rest!r} does not fit the unit {unit or '(none)'}", "give the tolerance in the item's unit"
+        )
     return converted
 
 
@@ -299,7 +320,9 @@ class ShortAnswerItem(_Item):
         if total < full:
             raise rule(what, "raise the marks of the criteria, or lower max_mark")
         if not info.data.get("cap"):
-            raise rule(what, "make them equal; or add `cap: true` if any of the points will do up to max_mark")
+            raise rule(
+                what, "make them equal; or add `cap: true` if any of the points will do up to max_mark"
+            )
         return rubric
 
     @field_validator("tolerance")
@@ -333,7 +356,9 @@ class Exam(_Record):
     def _ids_differ(cls, items: tuple[Item, ...]) -> tuple[Item, ...]:
         twice = [name for name, count in Counter(item.id for item in items).items() if count > 1]
         if twice:
-            raise PydanticCustomError("duplicate_items", "several items are called {ids}", {"ids": ", ".join(twice)})
+            raise PydanticCustomError(
+                "duplicate_items", "several items are called {ids}", {"ids": ", ".join(twice)}
+            )
         return items
 
     def item(self, item_id: str) -> Item:

@@ -23,9 +23,25 @@ from grader.exam.number import fold
 
 MAX_LENGTH, MAX_DEPTH, MAX_BITS, MAX_EXPONENT = 200, 25, 4096, 60
 
-Node = tuple[Any, ...]  # ("num", "3.2") ("sym", "x") ("add"|"mul"|"div"|"pow", a, b) ("neg", a) ("fn", name, a)
+Node = tuple[
+    Any, ...
+]  # ("num", "3.2") ("sym", "x") ("add"|"mul"|"div"|"pow", a, b) ("neg", a) ("fn", name, a)
 
-_FUNCTIONS = ("arcsin", "arccos", "arctan", "sqrt", "sin", "cos", "tan", "log", "abs", "exp", "ln", "lg", "pi")
+_FUNCTIONS = (
+    "arcsin",
+    "arccos",
+    "arctan",
+    "sqrt",
+    "sin",
+    "cos",
+    "tan",
+    "log",
+    "abs",
+    "exp",
+    "ln",
+    "lg",
+    "pi",
+)
 _TOKEN = re.compile(
     rf"\s*(?:(?P<num>\d+\.?\d*|\.\d+)|(?P<fn>\\?(?:{'|'.join(_FUNCTIONS)}))|(?P<frac>\\[dt]?frac)"
     r"|(?P<sym>[A-Za-zΑ-ω](?:_\{?[0-9A-Za-z]\}?)?)|(?P<op>\*\*|[-+*/^()|√%]))"

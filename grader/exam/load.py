@@ -70,7 +70,9 @@ def _text(path: Path) -> str:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
-        raise refuse("not UTF-8", "save the file with the encoding UTF-8 (not GBK or UTF-16)", line) from error
+        raise refuse(
+            "not UTF-8", "save the file with the encoding UTF-8 (not GBK or UTF-16)", line
+        ) from error
 
 
 def _check(document: yamltree.Document) -> tuple[Exam | None, list[Problem]]:
@@ -86,7 +88,9 @@ def _check(document: yamltree.Document) -> tuple[Exam | None, list[Problem]]:
     except ValidationError as error:
         for detail in error.errors(include_url=False):
             # Duplicates were reported above; a list is not empty because everything in it is wrong.
-            if detail["type"] != "duplicate_items" and not (detail["type"] == "too_short" and detail["input"]):
+            if detail["type"] != "duplicate_items" and not (
+                detail["type"] == "too_short" and detail["input"]
+            ):
                 problems.append(_problem(detail, tree, document))
         return None, problems
     return (None, problems) if problems else (exam, [])
@@ -104,7 +108,9 @@ def _same_ids(tree: dict[str, Any], document: yamltree.Document) -> list[Problem
         path = ("items", index, "id")
         if name.strip() in first:
             what = f"the id {name.strip()!r} was used before, on line {first[name.strip()]}"
-            problems.append(Problem(yamltree.spell(path), what, "give every item its own id", document.line(path)))
+            problems.append(
+                Problem(yamltree.spell(path), what, "give every item its own id", document.line(path))
+            )
         else:
             first[name.strip()] = document.line(path) or 0
     return problems
@@ -115,7 +121,10 @@ def _problem(detail: Any, tree: Any, document: yamltree.Document) -> Problem:
     path = _place(detail["loc"])
     context = detail.get("ctx", {})
     kind = detail["type"]
-    message, remedy = detail["msg"], context.get("remedy") or _REMEDIES.get(kind, "see the format of exam files")
+    message, remedy = (
+        detail["msg"],
+        context.get("remedy") or _REMEDIES.get(kind, "see the format of exam files"),
+    )
     if kind == "missing":
         message = "is missing"
     elif kind in ("too_short", "string_too_short"):
@@ -129,7 +138,14 @@ def _problem(detail: Any, tree: Any, document: yamltree.Document) -> Problem:
         path = (*path, "type")
     elif kind == "union_tag_not_found":
         message, path = "is missing", (*path, "type")
-    elif kind in ("model_type", "model_attributes_type", "string_type", "tuple_type", "bool_type", "float_type"):
+    elif kind in (
+        "model_type",
+        "model_attributes_type",
+        "string_type",
+        "tuple_type",
+        "bool_type",
+        "float_type",
+    ):
         message = "nothing is written here" if detail["input"] is None else message
     return Problem(yamltree.spell(path), message, remedy, document.line(path))
 

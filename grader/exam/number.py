@@ -13,15 +13,17 @@ from dataclasses import dataclass
 _SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-")
 _SUPERSCRIPTS = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻]+")
 _VULGAR = re.compile("[¼½¾⅐-⅞]")
-_FOLDS = str.maketrans({
-    **dict.fromkeys("−–—‐‑‒﹣", "-"),
-    **dict.fromkeys("✕✖⨯╳∗⋅·•・", "*"),
-    "×": "*",
-    "÷": "/",
-    "∕": "/",
-    "⁄": "/",
-    "～": "~",
-})
+_FOLDS = str.maketrans(
+    {
+        **dict.fromkeys("−–—‐‑‒﹣", "-"),
+        **dict.fromkeys("✕✖⨯╳∗⋅·•・", "*"),
+        "×": "*",
+        "÷": "/",
+        "∕": "/",
+        "⁄": "/",
+        "～": "~",
+    }
+)
 
 _DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d{1,3}(?:[ ]\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+"
 _POWER = r"10\s*(?:\^|\*\*)\s*[({]?\s*(?P<power>[+-]?\d{1,3})\s*[)}]?"

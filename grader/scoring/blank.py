@@ -19,10 +19,26 @@ _ELEMENTS = """
     H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Ag Cd Sn
     Sb I Xe Cs Ba W Pt Au Hg Pb Bi U
 """
-_FORMULA = re.compile(rf"(?:\d*(?:(?:{'|'.join(sorted(_ELEMENTS.split(), key=len, reverse=True))})\d*|[()]\d*)+[+-]?)+")
+_FORMULA = re.compile(
+    rf"(?:\d*(?:(?:{'|'.join(sorted(_ELEMENTS.split(), key=len, reverse=True))})\d*|[()]\d*)+[+-]?)+"
+)
 _WORDS = {"as", "at", "be", "he", "i", "if", "in", "is", "no", "of", "on", "or", "so", "up", "us"}
 _CHINESE = ("零", "一", "二", "三", "四", "五", "六", "七", "八", "九", "十")
-_ENGLISH = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_ENGLISH = (
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+)
 _NUMERALS = {"两": 2} | {word: value for words in (_CHINESE, _ENGLISH) for value, word in enumerate(words)}
 
 

@@ -139,7 +139,15 @@ def _mark_nothing(item: Item, response: Response, settings: Settings) -> Mark:
     criteria = tuple(CriterionMark(criterion.id, 0.0, sure) for criterion in rubric)
     mark = None if unread else 0.0
     return Mark(
-        response.candidate, item.id, mark, item.max_mark, sure, status, codes, "rule:nothing_written/1", criteria
+        response.candidate,
+        item.id,
+        mark,
+        item.max_mark,
+        sure,
+        status,
+        codes,
+        "rule:nothing_written/1",
+        criteria,
     )
 
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -140,13 +141,16 @@ class _Worker:
     def ask(self, request: str) -> bool | None:
         """The worker's answer, or None if it had to be killed or could not be started."""
         with self._lock:
-            process = self._running()
-            line = self._exchange(process, request + "\n", WALL_SECONDS) if process else ""
-            if line == "":
-                self.close()
-                return None
-            result = json.loads(line)
+            line = self._try(request) or self._try(request)  # it may have died since it was last used
+            result = json.loads(line) if line else None
             return result if isinstance(result, bool) else None
+
+    def _try(self, request: str) -> str:
+        process = self._running()
+        line = self._exchange(process, request + "\n", WALL_SECONDS) if process else ""
+        if not line:
+            self.close()
+        return line
 
     def _running(self) -> subprocess.Popen[str] | None:
         if self._process is None:
@@ -185,7 +189,8 @@ class _Worker:
             process.wait()
             for pipe in (process.stdin, process.stdout):
                 if pipe is not None:
-                    pipe.close()
+                    with suppress(OSError):  # what was left to write to the dead
+                        pipe.close()
 
 
 _current: list[_Worker] = []

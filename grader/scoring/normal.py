@@ -12,16 +12,18 @@ from functools import lru_cache
 from typing import Any
 
 _LEAD = re.compile(r"^(?:答案?(?:是|为)?|答|填|answer(?: is)?|ans)\s*[::]\s*")
-_FOLDS = str.maketrans({
-    **dict.fromkeys("−–—﹣‒", "-"),
-    **dict.fromkeys("×✕✖⨯", "×"),
-    **dict.fromkeys("‘’′`´", "'"),
-    **dict.fromkeys("。｡", "."),
-    "、": ",",
-    "∶": ":",
-    "⁄": "/",
-    "µ": "μ",
-})
+_FOLDS = str.maketrans(
+    {
+        **dict.fromkeys("−–—﹣‒", "-"),
+        **dict.fromkeys("×✕✖⨯", "×"),
+        **dict.fromkeys("‘’′`´", "'"),
+        **dict.fromkeys("。｡", "."),
+        "、": ",",
+        "∶": ":",
+        "⁄": "/",
+        "µ": "μ",
+    }
+)
 _SOFT = r"""[.,;:!?'"“”„«»《》〈〉「」『』【】…_~·•・‧∙・]"""
 # Between two digits a point, comma or colon is part of a number; elsewhere it is punctuation.
 _PUNCTUATION = re.compile(rf"(?<!\d){_SOFT}+|{_SOFT}+(?!\d)")
