@@ -18,6 +18,7 @@ import numpy as np
 
 from grader.exam.form import MarksField, PageForm
 from grader.flags import check
+from grader.reading.kept import by_identity
 from grader.reading.patches import Layout, Patches, layout, sample
 from grader.records import Box, Bubble, Page, Reading, Registration
 
@@ -41,6 +42,7 @@ _FAINTEST = 0.14  # a mark adds at least this much darkness where it is darkest
 _UNLIT = 0.35  # where "paper" is so much darker than the page's, a bubble is hidden rather than blank
 _RESIDUE = 0.05
 _FILLED = 0.5
+_STROKE_END = 0.25  # of the small field off a corner: a stroke goes through it
 _NEIGHBOURS = np.ones((3, 3), np.uint8)  # printed letters may be off by a sample
 
 
@@ -104,13 +106,13 @@ def _reference(picture: np.ndarray, page_form: PageForm, plan: Layout, patches: 
 
 @dataclass(frozen=True, eq=False)
 class _Measured:
-    """Per bubble: see the module. depth: darkness of its darkest ink. runs: strokes that cross the edge of
-    the patch. unclear: the bubble cannot be seen. solid: darkness as reported, 0 as printed to 1 black."""
+    """Per bubble: see the module. depth: darkness of its darkest ink. struck: it is filled, and crossed out.
+    unclear: the bubble cannot be seen. solid: darkness as reported, 0 as printed to 1 black."""
 
     cover: np.ndarray
     tone: np.ndarray
     depth: np.ndarray
-    runs: np.ndarray
+    struck: np.ndarray
     unclear: np.ndarray
     solid: np.ndarray
 
@@ -133,7 +135,7 @@ def _measure(plan: Layout, patches: Patches, printed: np.ndarray) -> _Measured:
     cover = _mean(dark.astype(np.float32), free)
     solid = np.clip(tone / np.maximum(1 - _mean(printed, inner), 0.2), 0, 1)
     unclear = patches.outside | (patches.light < _UNLIT)
-    return _Measured(cover, tone - base, depth, _runs(dark, plan), unclear, solid)
+    return _Measured(cover, tone - base, depth, _struck(dark, cover, plan), unclear, solid)
 
 
 def _mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -158,11 +160,28 @@ def _centre(values: np.ndarray) -> tuple[float, float]:
     return middle, 1.4826 * float(np.median(np.abs(values - middle)))
 
 
-def _runs(dark: np.ndarray, plan: Layout) -> np.ndarray:
-    """How many strokes leave each patch, counted around its border; 0 where a neighbour is too near."""
-    ring = np.concatenate([dark[:, 0, :], dark[:, 1:, -1], dark[:, -1, -2::-1], dark[:, -2::-1, 0]], axis=1)
-    starts = (ring[:, 1:] & ~ring[:, :-1]).sum(axis=1)  # the corner at which it begins is in it twice
-    return np.where((plan.reach >= 1.25).all(axis=1), starts, 0)
+def _struck(dark: np.ndarray, cover: np.ndarray, plan: Layout) -> np.ndarray:
+    """Filled bubbles that are crossed out (n bool): strokes run out at three of their four corners or more."""
+    struck = np.zeros(len(dark), bool)
+    filled = np.flatnonzero(cover > _FILLED)
+    if len(filled):
+        corners = _corners(plan, *dark.shape[1:])[filled]
+        inked = dark[filled].astype(np.float32)
+        ends = sum(_mean(inked, (corners == corner).astype(np.float32)) > _STROKE_END for corner in (1, 2, 3, 4))
+        struck[filled] = np.asarray(ends) >= 3
+    return struck
+
+
+@by_identity
+def _corners(plan: Layout, rows: int, columns: int) -> np.ndarray:
+    """1 to 4 for the samples just off the four corners of a bubble's box, else 0: n x rows x columns."""
+    across = ((np.arange(columns) + 0.5) / columns - 0.5) * plan.reach[:, 0, None]
+    down = ((np.arange(rows) + 0.5) / rows - 0.5) * plan.reach[:, 1, None]
+    near, far = 0.53, 0.68  # of the box's size, from its middle
+    beside = ((np.abs(across) > near) & (np.abs(across) < far))[:, None, :]
+    above = ((np.abs(down) > near) & (np.abs(down) < far))[:, :, None]
+    which = 1 + (across > 0)[:, None, :] + 2 * (down > 0)[:, :, None]
+    return np.where(beside & above, which, 0).astype(np.uint8)
 
 
 # --- verdicts -------------------------------------------------------------------------------------------
@@ -218,7 +237,7 @@ def _judge(plan: Layout, patches: Patches, measured: _Measured) -> list[_Seen]:
         measured.solid.round(4).tolist(),
         _confidences(measured, limits),
         (measured.tone > limits.tone).tolist(),
-        ((measured.cover > _FILLED) & (measured.runs >= 3)).tolist(),
+        measured.struck.tolist(),
         patches.outside.tolist(),
         strict=True,
     )
