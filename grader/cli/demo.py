@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -38,7 +39,7 @@ def command(
     from grader.cli.run import report
     from grader.demo.demo import run_demo
     from grader.errors import UsageError
-    from grader.report.report import write_report
+    from grader.report.write import write_report
     from grader.resources import rubrics_dir
 
     exam_file = rubrics_dir() / f"{exam_name}.yaml"
@@ -64,6 +65,6 @@ def command(
     )
     for line in checked.silent:
         say(f"  {line}")
-    page = write_report(demo.run, out / "report", language=language)
-    click.echo(f"open {page.resolve()}")
+    written = write_report(demo.run, out / "report", language=language)
+    click.echo(f"open {written.html.resolve()}")
     return 0
