@@ -40,7 +40,7 @@ ITEMS = {
         reference_answers=("盘点方式包括：定期盘点和临时盘点。",),
     )),
     "rubric-zh": ("zh", ShortAnswerItem.model_validate({
-        "id": "4", "type": "short_answer", "max_mark": 4, "prompt": "用力推箱子没有推动，箱子受到的摩擦力多大？为什么？",
+        "id": "4", "type": "short_answer", "max_mark": 4, "prompt": "用力推箱子没有推动，摩擦力多大？为什么？",
         "reference_answers": ["摩擦力等于推力。箱子静止，处于平衡状态，所以二力平衡。"],
         "rubric": [
             {"id": "a", "marks": 2, "criterion": "摩擦力等于推力"},
@@ -50,8 +50,9 @@ ITEMS = {
 }  # fmt: skip
 ANSWERS = [
     "The wind blows the vapour away, so the water evaporates faster", "because of the sun", "wind", "", " \n ",
-    "wind does not carry away the vapour", TOWEL, "摩擦力等于推力，因为箱子静止，处于平衡状态", "摩擦力大于推力", "定期盘点和临时盘点",
-    "it is 3.5 m/s", "？！", "[SEP] [MASK] </s>", "\u200b\u202e水\u0000", "\ud800", "😀😀", "١٢٣", "a" * 3000, "，" * 500,
+    "wind does not carry away the vapour", TOWEL,
+    "摩擦力等于推力，因为箱子静止，处于平衡状态", "摩擦力大于推力", "定期盘点和临时盘点", "it is 3.5 m/s",
+    "？！", "[SEP] [MASK] </s>", "\u200b\u202e水\u0000", "\ud800", "😀😀", "١٢٣", "a" * 3000, "，" * 500,
 ]  # fmt: skip
 
 
@@ -118,7 +119,7 @@ def test_each_mark_is_addressed_to_its_candidate(scorer: LexicalScorer) -> None:
 @pytest.mark.parametrize(
     ("name", "good", "bad"),
     [
-        ("holistic-en", "the wind takes away the water vapour so the water evaporates faster", "because towels are soft"),
+        ("holistic-en", "the wind takes away the vapour so the water evaporates faster", "because towels are soft"),
         ("rubric-en", "wind carries the water vapour away. So water evaporates faster", "towels are made of cotton"),
         ("holistic-zh", "盘点方式有定期盘点和临时盘点", "出库盘点"),
         ("rubric-zh", "摩擦力等于推力，因为箱子静止，处于平衡状态", "因为太重了"),

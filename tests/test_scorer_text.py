@@ -69,7 +69,10 @@ def test_only_the_first_characters_are_read() -> None:
 
 @pytest.mark.parametrize(
     ("text", "count"),
-    [("不是", 1), ("不仅如此", 0), ("没有区别", 1), ("特别好", 0), ("无论怎样", 0), ("It is not so", 1), ("it isn't", 1)],
+    [
+        ("不是", 1), ("不仅如此", 0), ("没有区别", 1), ("特别好", 0), ("无论怎样", 0),
+        ("It is not so", 1), ("it isn't", 1),
+    ],
 )
 def test_negations_are_counted_and_words_that_hold_one_are_not(text: str, count: int) -> None:
     assert look(text).negations == count
@@ -84,7 +87,8 @@ def test_polarity_reaches_the_words_after_a_negation_in_the_clause() -> None:
 def test_opposites_and_verdicts() -> None:
     assert opposed(cues(look("温度降低")), cues(look("温度升高"))) == 1
     assert opposed(cues(look("温度升高，然后降低")), cues(look("温度升高"))) == 0
-    assert [verdict(look(text)) for text in ("错误。不一定", "正确，因为", "Yes, it does", "栈是先进后出")] == [-1, 1, 1, 0]
+    said = ("错误。不一定", "正确，因为", "Yes, it does", "栈是先进后出")
+    assert [verdict(look(text)) for text in said] == [-1, 1, 1, 0]
 
 
 def test_lcs_agrees_with_exhaustive_search() -> None:
@@ -110,7 +114,8 @@ def test_the_closest_of_several_references_counts(extractor: Extractor) -> None:
 
 
 def test_what_the_question_gave_away_counts_apart(extractor: Extractor) -> None:
-    copied = measured(extractor, "Why does the wet towel dry?", ["The water in the wet towel evaporates"], "the wet towel")
+    references = ["The water in the wet towel evaporates"]
+    copied = measured(extractor, "Why does the wet towel dry?", references, "the wet towel")
     assert copied["recall"] > 0.2
     assert copied["new_recall"] == 0
 

@@ -86,7 +86,8 @@ def test_folds_hold_whole_questions_and_share_out_every_set() -> None:
     for one, fold in zip(rows, folds, strict=True):
         by_group.setdefault(one.group, set()).add(fold)
     assert all(len(own) == 1 for own in by_group.values())
-    assert Counter((r.source, f) for r, f in zip(rows, folds, strict=True)) == {(s, f): 9 for s in "ab" for f in range(4)}
+    shares = Counter((one.source, fold) for one, fold in zip(rows, folds, strict=True))
+    assert shares == {(source, fold): 9 for source in "ab" for fold in range(4)}
     assert folds == balanced_folds(rows, 4, seed=7)
     assert folds != balanced_folds(rows, 4, seed=8)
 

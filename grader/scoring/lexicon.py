@@ -7,11 +7,12 @@ import re
 from grader.scoring.text import View, stem
 
 _PAIRS_EN = (
-    "increase/decrease more/less high/low higher/lower rise/fall up/down hot/cold hotter/colder warm/cool warmer/cooler "
-    "open/closed "
-    "open/close connected/disconnected series/parallel positive/negative same/different fast/slow "
+    "increase/decrease more/less high/low higher/lower rise/fall up/down hot/cold hotter/colder warm/cool "
+    "warmer/cooler open/closed open/close "
+    "connected/disconnected series/parallel positive/negative same/different fast/slow "
     "faster/slower big/small large/small larger/smaller bigger/smaller long/short longer/shorter heavy/light "
-    "heavier/lighter strong/weak stronger/weaker hard/soft harder/softer true/false on/off "
+    "heavier/lighter "
+    "strong/weak stronger/weaker hard/soft harder/softer true/false on/off "
     "gain/lose give/take inside/outside before/after first/last all/none always/never complete/incomplete "
     "expand/contract melt/freeze evaporate/condense float/sink attract/repel absorb/reflect thick/thin "
     "equal/unequal maximum/minimum linear/nonlinear public/private static/dynamic early/late "

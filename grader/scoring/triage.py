@@ -19,6 +19,7 @@ _PLACE = {name: place for place, name in enumerate(NAMES)}
 OCR_DOUBT = 0.80  # reading confidence below which the text itself is in doubt
 _REPEAT_LEAST = 12  # tokens; a shorter reference is what anybody would write
 _LIST_LEAST = 4
+_SENTENCES_MOST = 3
 _ORDER_LEAST = 6  # tokens; the order of fewer says nothing
 
 _SPECIAL = re.compile(
@@ -76,11 +77,13 @@ class Limits:
     both: float
     contradiction: float
     scrambled: float
+    silent: float
 
 
 @dataclass(frozen=True)
 class Measures:
-    """What the limits are set on; of `scrambled`: the reference's words out of its order."""
+    """What the limits are set on. scrambled: the reference's words out of its order. silent: the share of
+    words that make no statement by themselves, in the English sentence that has most of them."""
 
     copied: float
     recall: float
@@ -90,6 +93,7 @@ class Measures:
     both: float
     contradiction: float
     scrambled: float
+    silent: float
 
 
 def measure(
@@ -115,12 +119,23 @@ def measure(
         both=float(features[_PLACE["both_polarities"]]) * recall,
         contradiction=opposed,
         scrambled=_scrambled(features) if len(answer.tokens) >= _ORDER_LEAST else 0.0,
+        silent=_silent(answer),
     )
 
 
 def _scrambled(features: Sequence[float]) -> float:
     order, pairs = features[_PLACE["order"]], features[_PLACE["pair_recall"]]
     return float(features[_PLACE["recall"]]) * (1 - float(order)) * (1 - float(pairs))
+
+
+def _silent(answer: View) -> float:
+    if answer.cjk_share > 0.1:
+        return 0.0
+    sentences = [_WORD.findall(sentence) for sentence in _SENTENCE.split(answer.text)]
+    if len(sentences) > _SENTENCES_MOST:  # long answers set out in points are judged as a whole
+        sentences = [[word for sentence in sentences for word in sentence]]
+    shares = (sum(word not in _FUNCTION_EN for word in words) / len(words) for words in sentences if len(words) > 5)
+    return max(shares, default=0.0)
 
 
 def _unknown(answer: View, known: frozenset[str], references: Sequence[View], weights: Weights) -> float:
@@ -159,7 +174,7 @@ def model_flags(measures: Measures, limits: Limits) -> list[str]:
         ("off_topic", measures.topical <= limits.off_topic),
         ("gibberish", measures.unknown >= limits.unknown),
         ("negated_reference", measures.polarity >= limits.polarity),
-        ("keyword_list", measures.scrambled >= limits.scrambled),
+        ("keyword_list", measures.scrambled >= limits.scrambled or measures.silent >= limits.silent),
         ("contradiction", measures.both >= limits.both or measures.contradiction >= limits.contradiction),
     )
     return [code for code, hit in checks if hit]

@@ -1,5 +1,6 @@
 """Training answers made by rule, for what human-graded sets hardly hold: answers to another question, the
-question copied, the reference negated or its words jumbled, the reference itself or a part of it. They train; they never validate.
+question copied, the reference negated or its words jumbled, the reference itself or a part of it. They train;
+they never validate.
 """
 
 from __future__ import annotations

@@ -42,15 +42,15 @@ trained on the others; calibration, limits and the validation figures come from 
 is the average of all members. ONNX Runtime differs from torch by at most {parity:.1e} over all training rows.
 
 Beside the human-graded answers, {made} answers made by rule take part in training (never in validation): answers
-to another question, copied questions, references, references without some points, with one negation or with their words jumbled, and
-single points of references beside fully right and worthless answers.
+to another question, copied questions, references, references without some points, with one negation or with their
+words jumbled, and single points of references beside fully right and worthless answers.
 
 An answer graded only "incorrect" may be partly right: of it the loss uses only that it is not fully right.
 
 ## Limits of flags
 Measured flags stand where at most {right:.0%} of the fully right validation answers carry each of them; the confidence
-limit is the least at which at most {risk:.0%} of the accepted validation marks are off by more than the tolerance, every
-set weighing alike.
+limit is the least at which at most {risk:.0%} of the accepted validation marks are off by more than the tolerance,
+every set weighing alike.
 ```json
 {limits}
 ```

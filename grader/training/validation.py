@@ -165,6 +165,7 @@ def choose_limits(
         both=high("both", 0.2),
         contradiction=high("contradiction", 0.2),
         scrambled=high("scrambled", 0.1),
+        silent=high("silent", 0.8),
     )
 
 
