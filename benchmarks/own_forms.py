@@ -1,12 +1,12 @@
 """Own answer sheets, printed, filled, degraded and read: is every page accounted for, is anything silently wrong?
 
-    python -m benchmarks.own_forms [--scripts 200] [--seed 2026] [--profile rough] [--keep DIR]
+    python benchmarks/own_forms.py [--scripts 200] [--seed 2026] [--profile rough] [--keep DIR]
 
-Four sheets (zh A4, en A4, zh A3, a quiz of three items) are printed; half of the candidates get sheets with their number in the
-page code, half get blank ones, so that only bubbles say who they are. Candidates mark carelessly: pale and
-overshooting fills, ticks, crosses; erasures, cancelled and faint marks and dots are counted apart, because
-a flag is the right answer to them. Scans: skew to 5 degrees, perspective to 8 %, blur, noise, shadow,
-JPEG quality 40 to 90, 150 to 300 dpi, turned pages.
+Four sheets (zh A4, en A4, zh A3, a quiz of three items) are printed; half of the candidates get sheets with
+their number in the page code, half get blank ones, so that only bubbles say who they are. Candidates mark
+carelessly: pale and overshooting fills, dashes, ticks, crosses; erasures, cancelled and faint marks and dots
+are counted apart, because a flag is the right answer to them. Scans: skew to 5 degrees, perspective to 8 %,
+blur, noise, shadow, JPEG quality 40 to 90, 150 to 300 dpi, turned pages.
 
 A silent error is a field or an identity that is wrong without a blocking flag. Limits and thresholds are
 developed on other seeds than the default one.
@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from harness import table, write
 
-from benchmarks.harness import table, write
 from grader.demo.simulate import CARELESS, FieldTruth, PageTruth, simulate_batch
 from grader.errors import PageError
 from grader.exam.exam import Exam
@@ -85,6 +85,7 @@ class Tally:
     identity: dict[str, Counter[str]] = field(default_factory=dict)
     offsets: list[float] = field(default_factory=list)
     silent: list[str] = field(default_factory=list)
+    flagged: list[str] = field(default_factory=list)  # clear marks that a person must look at
     flags: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
 
@@ -208,8 +209,10 @@ def _judge_fields(reference: PageRef, truth: PageTruth, readings: dict[str, Read
             tally.flags.update(reading.flags)
         for kind in _kinds(meant):
             tally.count(tally.fields, kind, verdict)
+        told = ", ".join(f"{label} {kind}" for _, label, kind in meant.marks) or "nothing marked"
+        if verdict == "flagged" and not meant.doubtful and not meant.double:
+            tally.flagged.append(f"{reference.file}: {meant.field} {', '.join(reading.flags)} ({told})")
         if verdict == "silent":
-            told = ", ".join(f"{label} {kind}" for _, label, kind in meant.marks) or "nothing marked"
             tally.silent.append(
                 f"{reference.file}: {meant.field} read {reading.value!r}, is {meant.value!r} ({told})"
                 f" darkness {[round(float(b.darkness), 2) for b in reading.bubbles]}"
@@ -264,7 +267,7 @@ def _report(tally: Tally, options: argparse.Namespace) -> dict[str, Any]:
         "pages": tally.pages, "read": tally.read, "rejected": dict(tally.rejected),
         "wrong_page": tally.wrong_page, "fields": {k: dict(v) for k, v in tally.fields.items()},
         "identity": {k: dict(v) for k, v in tally.identity.items()}, "registration_mm": quantiles,
-        "silent_errors": len(tally.silent), "silent": tally.silent, "seconds": tally.seconds,
+        "silent_errors": len(tally.silent), "silent": tally.silent, "flagged_clear": tally.flagged, "seconds": tally.seconds,
     }  # fmt: skip
     write("own_forms", result)
     return result
