@@ -31,7 +31,7 @@ def command(
     seed: int,
     profile: str,
     workers: int | None,
-    language: str | None,
+    language: Literal["zh", "en"] | None,
 ) -> int:
     """Print an exam, let simulated candidates fill it, scan it with noise, read, score and report it."""
     from grader import registry

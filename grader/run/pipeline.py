@@ -93,7 +93,7 @@ class PageReader:
             texts, crops = self._read_text(page, page_form, registration)
             readings = [*readings, *texts]
         identity = identify(registration, readings, self.job.roster, page_form)
-        responses = responses_of(page_form, readings, identity.candidate)
+        responses = responses_of(page_form, readings, identity.candidate, self.job.exam.exam.language)
         with self._stage("scoring"):
             marks = mark_responses(self.job.exam, responses, self.scorer)
         crops.update(self._flagged_marks(page, page_form, registration, readings))
@@ -153,17 +153,24 @@ class PageReader:
             self._seconds[name] = self._seconds.get(name, 0.0) + time.perf_counter() - start
 
 
-def responses_of(page_form: PageForm, readings: Sequence[Reading], candidate: str) -> list[Response]:
-    """The responses on a page, one an item in the form's order; several fields of an item are joined by lines."""
+def responses_of(
+    page_form: PageForm, readings: Sequence[Reading], candidate: str, language: str
+) -> list[Response]:
+    """The responses on a page, one an item in the form's order.
+
+    The lines of a box are one flowing text (a Chinese word may be broken anywhere); several boxes of an item
+    stay apart by a newline.
+    """
     of_field = {reading.field: reading for reading in readings}
     of_item: dict[str, list[Reading]] = {}
     for field in page_form.fields:
         if field.role == "item" and field.item is not None and field.id in of_field:
             of_item.setdefault(field.item, []).append(of_field[field.id])
-    return [_response(candidate, item, parts) for item, parts in of_item.items()]
+    between = "" if language == "zh" else " "
+    return [_response(candidate, item, parts, between) for item, parts in of_item.items()]
 
 
-def _response(candidate: str, item: str, parts: Sequence[Reading]) -> Response:
+def _response(candidate: str, item: str, parts: Sequence[Reading], between: str) -> Response:
     flags = tuple(dict.fromkeys(flag for part in parts for flag in part.flags))
     if len(parts) > 1 and any(part.value for part in parts):
         flags = tuple(
@@ -172,7 +179,7 @@ def _response(candidate: str, item: str, parts: Sequence[Reading]) -> Response:
     return Response(
         candidate,
         item,
-        "\n".join(part.value for part in parts),
+        "\n".join(between.join(part.value.splitlines()) for part in parts),
         min(part.confidence for part in parts),
         flags,
         parts[0].transcription if len(parts) == 1 else None,

@@ -14,7 +14,7 @@ from typing import Literal
 from grader.errors import PageError, StoreError
 from grader.exam.exam import Exam
 from grader.exam.form import Form, TextField
-from grader.records import Mark, PageRef, PageResult, Reading, Response
+from grader.records import Mark, PageRef, PageResult, Reading
 from grader.run.job import Job, Settings
 from grader.run.pipeline import PageReader, responses_of
 from grader.store.store import PageRecord, RunStore
