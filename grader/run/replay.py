@@ -122,7 +122,6 @@ def _from_crops(reader: PageReader, store: RunStore, record: PageRecord) -> tupl
                 reading, value=text.text, confidence=text.confidence, flags=text.flags, transcription=text
             )
         )
-    responses: list[Response] = responses_of(
-        page_form, readings, stored.marks[0].candidate if stored.marks else ""
-    )
+    candidate = stored.marks[0].candidate if stored.marks else ""
+    responses = responses_of(page_form, readings, candidate, reader.job.exam.exam.language)
     return tuple(mark_responses(reader.job.exam, responses, reader.scorer))
