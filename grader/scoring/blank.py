@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 from grader.exam import number, units
 from grader.exam.exam import BlankItem
@@ -90,24 +89,31 @@ def _close(text: str, answer: str) -> bool:
     given, wanted = normalise(text), normalise(answer)
     if given == wanted or near(given, wanted):  # the same but for the capitals of a formula
         return True
-    if any(near(part, wanted) or part == wanted for part in _parts(text)):
-        return True
-    return _same_quantity(given, wanted)
+    parts, wanted_parts = _parts(text), _parts(answer)
+    if any(near(part, wanted) or part == wanted for part in parts) or set(parts) & set(wanted_parts):
+        return True  # one of several answers, a gloss in brackets, a list in another order
+    numbers, wanted_numbers = (re.findall(r"\d+", one) for one in (given, wanted))
+    return (len(numbers) > 1 and numbers == wanted_numbers) or _same_quantity(given, wanted)
 
 
-def _parts(text: str) -> Iterator[str]:
-    """The pieces of an answer that gives several, or a gloss in brackets."""
-    pieces = [piece for piece in re.split(r"[,，、;；/()（）\n]|或者?|\bor\b", text) if piece.strip()]
-    return (normalise(piece) for piece in pieces if len(pieces) > 1)
+def _parts(text: str) -> list[str]:
+    """The pieces of an answer that gives several; [] for one that does not."""
+    pieces = [normalise(piece) for piece in re.split(r"[,，、;；/()（）\n]|或者?|和|\bor\b|\band\b", text)]
+    pieces = [piece for piece in pieces if piece]
+    return pieces if len(pieces) > 1 else []
 
 
 def _same_quantity(given: str, wanted: str) -> bool:
-    """0.5 for 1/2, 三 for 3, 5厘米 for 5cm: the same amount, written in a way that is not listed."""
+    """0.5 for 1/2, 三 for 3, 5厘米 for 5cm: the same amount in a way that is not listed; or 5 for 5cm: the
+    same number with another unit or none."""
     one, other = _quantity(given), _quantity(wanted)
-    if one is None or other is None or one.unit is None or other.unit is None:
+    if one is None or other is None:
         return False
-    value = units.convert(one.value, one.unit, other.unit) if one.unit != other.unit else one.value
-    return value is not None and abs(value - other.value) <= 1e-9 * max(abs(value), abs(other.value))
+    values = [one.value]
+    if one.unit is not None and other.unit is not None:
+        converted = units.convert(one.value, one.unit, other.unit)
+        values += [] if converted is None else [converted]
+    return any(abs(value - other.value) <= 1e-9 * max(abs(value), abs(other.value)) for value in values)
 
 
 def _quantity(text: str) -> numeric.Quantity | None:

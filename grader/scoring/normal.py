@@ -24,6 +24,8 @@ _FOLDS = str.maketrans(
         "µ": "μ",
     }
 )
+_SUPERSCRIPTS = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻]+")
+_BRACED = re.compile(r"\^\{([^{}]*)\}")
 _SOFT = r"""[.,;:!?'"“”„«»《》〈〉「」『』【】…_~·•・‧∙・]"""
 # Between two digits a point, comma or colon is part of a number; elsewhere it is punctuation.
 _PUNCTUATION = re.compile(rf"(?<!\d){_SOFT}+|{_SOFT}+(?!\d)")
@@ -58,12 +60,18 @@ def normalise(text: str) -> str:
 
 def spelled(text: str) -> str:
     """As `normalise`, but with capitals as written: for chemical formulae."""
-    text = unicodedata.normalize("NFKC", text).translate(_FOLDS)
+    text = unicodedata.normalize("NFKC", _raised(text)).translate(_FOLDS)
     return _SPACE.sub("", _PUNCTUATION.sub("", text)).strip()
 
 
+def _raised(text: str) -> str:
+    """Superscripts as ^n, so that x² is x^2 and not x2."""
+    text = _SUPERSCRIPTS.sub(lambda match: "^" + unicodedata.normalize("NFKC", match[0]), text)
+    return _BRACED.sub(r"^\1", text)
+
+
 def _fold(text: str) -> str:
-    text = simplified(unicodedata.normalize("NFKC", text).casefold())
+    text = simplified(unicodedata.normalize("NFKC", _raised(text)).casefold())
     text = unicodedata.normalize("NFKC", text).translate(_FOLDS)
     text = "".join(c for c in text if unicodedata.category(c) not in ("Cf", "Cc", "Cs") or c.isspace())
     text = _LEAD.sub("", text.strip())

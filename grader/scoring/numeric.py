@@ -1,7 +1,8 @@
 """Numeric items: the value in any unit of the same quantity, within the accepted deviation.
 
-A response is `[name =] [working =] number unit`. Right number with a missing or another unit, several
-different numbers, and anything that is not understood go to a person; they are never guessed.
+A response is `[name =] [working =] number unit`, or a sentence that ends so. Right number with a missing or
+another unit, several different numbers, and anything that is not understood go to a person; they are never
+guessed.
 """
 
 from __future__ import annotations
@@ -18,6 +19,14 @@ MAX_LENGTH = 200
 
 _LEAD = re.compile(
     r"^(?:答案?|解|结果|answer|ans)?\s*(?:是|为|is|:)?\s*(?:大约|约为|约|about|approximately|approx\.?|≈|~)?\s*(?:为|是)?\s*",
+    re.IGNORECASE,
+)
+# "他的速度是1.2m/s" states the value; with a denial or a comparison in it the sentence says something else.
+_SENTENCE = re.compile(
+    r"^[^\d=]{1,40}?(?:是|为|等于|\bis|\bwas|\bequals)\s*(?=[-+.\d负零约大])", re.IGNORECASE
+)
+_TURNS = re.compile(
+    r"[不非没无未超<>≤≥]|大于|小于|高于|低于|至少|至多|最|以上|以下|not|n't|less|more|great|than|least|most|over|under",
     re.IGNORECASE,
 )
 _MINUS = re.compile(r"^(?:负|零下|minus )\s*(?=\d|\.\d)")
@@ -54,14 +63,26 @@ def score_numeric(item: NumericItem, text: str) -> Verdict:
         return Verdict(None, MARKER, (result,))
     verdict = _judge(item, result)
     earlier = [other for other in map(read, stated[:-1]) if isinstance(other, Quantity)]
-    if any(_judge(item, other).mark != verdict.mark and not _same(other, result) for other in earlier):
+    if any(_contradicts(item, other, result, verdict) for other in earlier):
         return Verdict(None, MARKER, ("several_answers",))
     return verdict
 
 
+def _contradicts(item: NumericItem, other: Quantity, result: Quantity, verdict: Verdict) -> bool:
+    """Whether an earlier member of a chain of equals could earn another mark than its end."""
+    alone = _judge(item, other)
+    if verdict.mark:
+        return not alone.mark and not _same(other, result)
+    return not verdict.flags and (alone.mark != 0 or bool(alone.flags))
+
+
 def read(text: str) -> Quantity | str | None:
     """The one quantity in folded text; a flag for several numbers; None if it is no quantity."""
-    text = _LEAD.sub("", _NAME.sub("", text))
+    text = _NAME.sub("", text)
+    sentence = _SENTENCE.match(text)
+    if sentence and not _TURNS.search(sentence[0]):
+        text = text[sentence.end() :]
+    text = _LEAD.sub("", text)
     text = _MINUS.sub("-", text)
     found = number.find(text)
     if found is None or text[: found.start].strip(" (+"):
