@@ -267,7 +267,8 @@ def _report(tally: Tally, options: argparse.Namespace) -> dict[str, Any]:
         "pages": tally.pages, "read": tally.read, "rejected": dict(tally.rejected),
         "wrong_page": tally.wrong_page, "fields": {k: dict(v) for k, v in tally.fields.items()},
         "identity": {k: dict(v) for k, v in tally.identity.items()}, "registration_mm": quantiles,
-        "silent_errors": len(tally.silent), "silent": tally.silent, "flagged_clear": tally.flagged, "seconds": tally.seconds,
+        "silent_errors": len(tally.silent), "silent": tally.silent, "flagged_clear": tally.flagged,
+        "seconds": tally.seconds,
     }  # fmt: skip
     write("own_forms", result)
     return result
