@@ -70,7 +70,7 @@ def make_run(folder: Path, candidates: int = 8, turn: int = 0, dpi: int = 100) -
     results.append(PageResult(PageRef(str(cut)), "rejected", "truncated", detail))
     foreign = hostile.write_foreign_form(scans / "foreign.jpg")
     results.append(PageResult(PageRef(str(foreign)), "unmatched", "no_fiducials", "no marks", "f"))
-    unknown = _page(scans, form.page(1), "", 99, turn, dpi)
+    unknown = _page(scans, form.page(1), "", 99_999, turn, dpi)
     results.append(_as_unknown(unknown))
     with RunStore.create(run) as store:
         store.set_meta(**job.describe(), models={"a.onnx": "0" * 64}, versions={"grader": "0"})
