@@ -55,6 +55,11 @@ every set weighing alike.
 {limits}
 ```
 
+Share of fully right training answers that carry each flag:
+```json
+{rates}
+```
+
 ## Validation (held-out questions; calibration fitted without the fold that it is judged on)
 {validation}
 """
@@ -91,6 +96,7 @@ def write(numbers: Mapping[str, Any], report: Mapping[str, Any]) -> str:
         recipe=json.dumps(recipe),
         folds=recipe["folds"], made=report["made"], parity=report["parity"], right=RIGHT_FLAGGED, risk=RISK,
         limits=json.dumps(numbers["limits"] | {"three_way": numbers["three_way"]}),
+        rates=json.dumps({code: round(rate, 4) for code, rate in numbers["right_answers_flagged"].items()}),
         validation=table(report["validation"]),
     )  # fmt: skip
     if "test" in report:

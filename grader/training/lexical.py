@@ -140,7 +140,8 @@ def settle(
     ]  # fmt: skip
     limits = validation.choose_limits(rows, measures, validation.natural(rows, held.passes), Calibration(knots))
     limit = validation.contradiction_limit(rows, held.passes)
-    return {"limits": asdict(limits), "three_way": limit, "calibration": knots}
+    rates = validation.flag_rates(rows, measures, limits)
+    return {"limits": asdict(limits), "three_way": limit, "calibration": knots, "right_answers_flagged": rates}
 
 
 def validation_figures(rows: Sequence[Row], held: Held, numbers: dict[str, Any]) -> dict[str, Any]:

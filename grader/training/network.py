@@ -38,7 +38,7 @@ class Recipe:
     rate: float = 2e-3
     decay: float = 3e-3
     balance: float = 0.5  # a set of n rows weighs n ** (1 - balance)
-    made: float = 0.15  # weight of an answer made by rule beside a human-graded one
+    made: float = 0.3  # weight of an answer made by rule beside a human-graded one
     contradiction: float = 0.5  # weight of the contradiction loss
 
 

@@ -6,6 +6,7 @@ Every probability here was given by members that never saw the answer's question
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -167,6 +168,17 @@ def choose_limits(
         scrambled=high("scrambled", 0.1),
         silent=high("silent", 0.8),
     )
+
+
+def flag_rates(rows: Sequence[Row], measures: Sequence[triage.Measures], limits: triage.Limits) -> dict[str, float]:
+    """Share of the fully right answers that carry each flag of triage: what honest candidates pay for it."""
+    found: Counter[str] = Counter()
+    right = [(row, one) for row, one in zip(rows, measures, strict=True) if row.score >= 0.999]
+    for row, one in right:
+        references = [look(text) for text in row.references]
+        codes = triage.text_flags(row.text, look(row.text), look(row.question), references, row.language)
+        found.update({*codes, *triage.model_flags(one, limits)})
+    return {code: found[code] / len(right) for code in sorted(found)}
 
 
 def _boundary(decisions: Sequence[Decision]) -> float:
