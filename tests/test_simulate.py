@@ -140,6 +140,27 @@ def test_writing_fills_the_box_and_not_its_neighbours(exam: Exam, sheets: tuple[
     assert (y / w < box.y + box.h).all()
 
 
+def test_real_handwriting_can_be_put_into_a_box(exam: Exam, sheets: tuple[Form, Path]) -> None:
+    form, pdf = sheets
+    crop = np.full((60, 200), 180, np.uint8)  # gray paper with a stroke across it
+    crop[28:33, 20:180] = 40
+    answers = {"1": {"11": "一", "1": "A"}}
+    (truth, pasted), (_, empty) = (
+        next(simulate(exam, form, pdf, ["1"], seed=0, answers=a, habits=Habits(), pictures=p))
+        for a, p in ((answers, {"1": {"11": crop}}), ({"1": {"1": "A"}}, None))
+    )
+    assert next(f.value for f in truth.fields if f.field == "11") == "一"
+    before, after = (
+        np.asarray(Image.open(io.BytesIO(d)).convert("L")).astype(float) for d in (empty, pasted)
+    )
+    box = next(f for f in form.pages[0].fields if f.id == "11")
+    assert isinstance(box, TextField)
+    rows, columns = np.nonzero(before - after > 60)
+    x, y, w = np.linalg.inv(np.array(truth.to_pixels)) @ np.stack([columns, rows, np.ones(len(rows))])
+    assert np.ptp(x / w) == pytest.approx(160 * (box.h - 1.6) / 60, rel=0.05)
+    assert np.median(y / w) == pytest.approx(box.y + box.h / 2, abs=0.4)
+
+
 def test_the_batch_writes_files_and_the_truth_beside_them(
     exam: Exam, sheets: tuple[Form, Path], tmp_path: Path
 ) -> None:

@@ -65,6 +65,21 @@ def write(
         _write_line(page, scale, line, left, baseline, height, hand, rng)
 
 
+def paste(page: np.ndarray, scale: float, field: TextField, crop: np.ndarray) -> None:
+    """Put a picture of real handwriting (gray uint8, dark on light) into a text field, in place.
+
+    Its paper is made white and it is scaled to fit the box, as if it had been written there.
+    """
+    paper = cv2.GaussianBlur(cv2.dilate(crop, np.ones((15, 15), np.uint8)), (0, 0), 15).astype(np.float32)
+    ink = np.clip(1 - crop / np.maximum(paper, 1), 0, 1)
+    ink[ink < 0.08] = 0
+    fit = min((field.w - 2.0) * scale / crop.shape[1], (field.h - 1.6) * scale / crop.shape[0])
+    how = cv2.INTER_AREA if fit < 1 else cv2.INTER_CUBIC
+    sized = cv2.resize((ink * 255).astype(np.uint8), None, fx=fit, fy=fit, interpolation=how)
+    top = field.y * scale + (field.h * scale - sized.shape[0]) / 2
+    _darken(page, sized, round((field.x + 1.0) * scale), round(top), 1.0)
+
+
 def _write_cells(
     page: np.ndarray, scale: float, field: TextField, text: str, hand: Hand, rng: np.random.Generator
 ) -> None:

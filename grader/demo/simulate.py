@@ -15,7 +15,7 @@ import numpy as np
 import pypdfium2 as pdfium
 
 from grader.demo.answers import invent
-from grader.demo.handwriting import Hand, write
+from grader.demo.handwriting import Hand, paste, write
 from grader.demo.pencil import DOUBTFUL, WITHDRAWN, MarkKind, Tool, draw_mark
 from grader.demo.scan import PROFILES, Profile, scan
 from grader.errors import UsageError
@@ -96,11 +96,12 @@ class Person:
 
 def fill_page(
     page: np.ndarray, scale: float, form: PageForm, answers: Mapping[str, str], candidate: str, person: Person,
-    rng: np.random.Generator,
+    rng: np.random.Generator, pictures: Mapping[str, np.ndarray] | None = None,
 ) -> tuple[FieldTruth, ...]:  # fmt: skip
     """Fill one page in place (gray uint8, `scale` pixels a millimetre); returns what was meant.
 
-    answers: item id → labels or text. Items without an answer stay blank.
+    answers: item id → labels or text. Items without an answer stay blank. pictures: item id → picture of real
+    handwriting (gray uint8) to put into its box instead of writing the answer.
     """
     truths: list[FieldTruth] = []
     for field in form.fields:
@@ -111,7 +112,10 @@ def fill_page(
             else:
                 truths.append(_fill_choice(page, scale, field, text, person, rng))
         elif isinstance(field, TextField):
-            if text:
+            picture = (pictures or {}).get(field.item or "")
+            if picture is not None:
+                paste(page, scale, field, picture)
+            elif text:
                 write(page, scale, field, text, person.hand, rng)
             truths.append(FieldTruth(field.id, field.role, "text", text))
     return tuple(truths)
@@ -209,11 +213,13 @@ class Blanks:
 def simulate(
     exam: Exam, form: Form, pdf: Path, candidates: Sequence[str], *, seed: int, profile: str | Profile = "office",
     habits: Habits = CAREFUL, answers: Mapping[str, Mapping[str, str]] | None = None,
+    pictures: Mapping[str, Mapping[str, np.ndarray]] | None = None,
 ) -> Iterator[tuple[PageTruth, bytes]]:  # fmt: skip
     """The scanned pages of all candidates, in order, each with its truth and its JPEG bytes.
 
     pdf: as printed by render_pdf, blank or with these candidates. answers: candidate → item → answer; invented
-    where not given. Raises UsageError for an unknown profile or a PDF of another size.
+    where not given. pictures: the same for pictures of real handwriting. Raises UsageError for an unknown
+    profile or a PDF of another size.
     """
     if isinstance(profile, str):
         if profile not in PROFILES:
@@ -227,7 +233,9 @@ def simulate(
         for page_form in form.pages:
             filling, scanning = (np.random.default_rng([seed, index, page_form.number, i]) for i in (1, 2))
             image = blanks.page(index, page_form.number)
-            fields = fill_page(image, scale, page_form, own, candidate, person, filling)
+            fields = fill_page(
+                image, scale, page_form, own, candidate, person, filling, (pictures or {}).get(candidate)
+            )
             result = scan(image, scale, scanning, profile)
             truth = PageTruth(
                 file=f"scan-{index * len(form.pages) + page_form.number:05d}.jpg",
