@@ -155,6 +155,10 @@ def test_the_same_answer_in_another_dress(answer: str, text: str) -> None:
         ("5cm", "5m"),
         ("50%", "50"),
         ("1949年10月1日", "1949.10.1"),
+        ("2n+1", "1+2n"),
+        ("大于", "＞"),
+        ("colour", "color"),
+        ("并联", "并连"),
         ("叶绿体", "叶绿体（chloroplast）"),
     ],
 )
@@ -180,6 +184,11 @@ def test_a_near_miss_is_shown_and_not_guessed(answer: str, text: str) -> None:
         ("1,2", "12"),
         ("-5", "5"),
         ("光合作用", "。。。"),
+        ("2n+1", "2n-1"),
+        ("凸透镜", "凹透镜"),
+        ("能", "不能"),
+        ("变大", "变小"),
+        ("DNA", "RNA"),
     ],
 )
 def test_another_word_is_plainly_wrong(answer: str, text: str) -> None:

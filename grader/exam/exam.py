@@ -382,4 +382,4 @@ class Exam(_Record):
 def json_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of the exam file, for editors."""
     schema = Exam.model_json_schema(mode="validation")
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "grader exam", **schema}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": SCHEMA, **schema}

@@ -8,6 +8,7 @@ from grader.exam import number, units
 from grader.exam.exam import BlankItem
 from grader.scoring import numeric
 from grader.scoring.lookalike import near
+from grader.scoring.maths import relation
 from grader.scoring.normal import normalise, spelled
 from grader.scoring.verdict import Verdict
 
@@ -22,6 +23,8 @@ _FORMULA = re.compile(
     rf"(?:\d*(?:(?:{'|'.join(sorted(_ELEMENTS.split(), key=len, reverse=True))})\d*|[()]\d*)+[+-]?)+"
 )
 _WORDS = {"as", "at", "be", "he", "i", "if", "in", "is", "no", "of", "on", "or", "so", "up", "us"}
+_WORDED = str.maketrans({">": "大于", "<": "小于", "=": "等于"})
+_ALGEBRA = re.compile(r"(?=.*[-+*/^=√])[\w\s.+\-*/^=√()²³]+", re.ASCII)
 _CHINESE = ("零", "一", "二", "三", "四", "五", "六", "七", "八", "九", "十")
 _ENGLISH = (
     "zero",
@@ -67,8 +70,6 @@ def is_formula(text: str) -> bool:
 
 
 def _score_maths(item: BlankItem, text: str) -> Verdict:
-    from grader.scoring.maths import relation
-
     found = {relation(answer, text) for answer in item.answers}
     if "same" in found:
         copied = _squeezed(text) in _squeezed(item.prompt) and len(_squeezed(text)) >= 3
@@ -93,7 +94,13 @@ def _close(text: str, answer: str) -> bool:
     if any(near(part, wanted) or part == wanted for part in parts) or set(parts) & set(wanted_parts):
         return True  # one of several answers, a gloss in brackets, a list in another order
     numbers, wanted_numbers = (re.findall(r"\d+", one) for one in (given, wanted))
-    return (len(numbers) > 1 and numbers == wanted_numbers) or _same_quantity(given, wanted)
+    algebra = _ALGEBRA.fullmatch(answer) is not None
+    if len(numbers) > 1 and numbers == wanted_numbers and not algebra:  # a date in another style
+        return True
+    if given.translate(_WORDED) == wanted.translate(_WORDED) or _same_quantity(given, wanted):
+        return True
+    # 1+2n for 2n+1, where the exam does not say math: true
+    return algebra and relation(answer, text) == "same"
 
 
 def _parts(text: str) -> list[str]:

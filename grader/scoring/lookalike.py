@@ -111,7 +111,7 @@ def distance(one: str, other: str, limit: int) -> int:
             row.append(cost)
         if min(row) > limit:
             return limit + 1
-    return row[-1]
+    return min(row[-1], limit + 1)
 
 
 def readings(transcription: Transcription, below: float, most: int = 64) -> Iterator[str]:

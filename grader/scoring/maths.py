@@ -31,10 +31,9 @@ def relation(answer: str, text: str) -> Relation:
     """How a response stands to the answer. near: equivalent, but not in the form asked for (2x=6 for x=3,
     2+2 for 4, 3 for x=3). unparsed: outside the grammar. unsure: SymPy cannot tell within its bounds."""
     try:
-        given = parse(text)
+        given, wanted = parse(text), list(parse(answer))
     except NotMaths:
         return "unparsed"
-    wanted = list(parse(answer))
     if len(given) != len(wanted):
         return "different"
     found: set[Relation] = set()
