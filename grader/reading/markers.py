@@ -18,7 +18,7 @@ from grader.records import Page
 
 HANDLES_TURNS = True
 _SIDE = 720
-_PAGE_SHARE = (0.3, 1.15)  # the marks' distance, as a share of the picture's side
+_PAGE_SHARE = (0.18, 1.15)  # the marks' distance, as a share of the picture's side
 _MOST = 9  # candidates of a kind that are tried together
 _TRIED = 24  # poses that the form's print decides between
 _MATCH = 0.45  # correlation from which something is a candidate for the mark

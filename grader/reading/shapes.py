@@ -63,7 +63,7 @@ def _kinds(contour: np.ndarray, hole: float, smallest: float, largest: float) ->
     (_, (w, h), _) = cv2.minAreaRect(contour)
     long, short = max(w, h) + 1, min(w, h) + 1
     kinds: list[Shape] = []
-    if short > 0.55 * long and smallest <= long <= largest and area > 0.85 * full:
+    if short > 0.55 * long and smallest <= long <= largest and area > 0.87 * full:
         moments = cv2.moments(contour)
         centre = np.array([moments["m10"], moments["m01"]]) / moments["m00"]
         filled = full / (w * h + 1e-9)
@@ -74,7 +74,7 @@ def _kinds(contour: np.ndarray, hole: float, smallest: float, largest: float) ->
                 kinds.append(Shape("square", centre, (long + short) / 2))
             if filled < 0.88 or long < 10:
                 kinds.append(Shape("disc", centre, (long + short) / 2))
-    if area < 0.8 * full and hole < 0.1 * full:
+    if area < 0.89 * full and hole < 0.1 * full:
         bracket = _bracket(contour, hull, area)
         if bracket is not None and smallest <= bracket.size <= largest:
             kinds.append(bracket)
