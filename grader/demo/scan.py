@@ -153,7 +153,7 @@ def _light(picture: np.ndarray, rng: np.random.Generator, profile: Profile) -> n
         side = x + lean * (y - 0.5) - middle
         if rng.random() < 0.5:
             side = -side
-        lamp = lamp * (1 - rng.uniform(0.1, 0.4) / (1 + np.exp(-side / soft)))
+        lamp = lamp * (1 - rng.uniform(0.1, 0.4) / (1 + np.exp(np.clip(-side / soft, -50, 50))))
     lamp = cv2.resize(lamp.astype(np.float32).reshape(rows, columns), picture.shape[::-1])
     return picture * lamp
 

@@ -254,12 +254,23 @@ def simulate(
 def simulate_batch(
     exam: Exam, form: Form, pdf: Path, out: Path, candidates: Sequence[str], *, seed: int,
     profile: str | Profile = "office", habits: Habits = CAREFUL,
-    answers: Mapping[str, Mapping[str, str]] | None = None, progress: Callable[[], None] = lambda: None,
+    answers: Mapping[str, Mapping[str, str]] | None = None,
+    pictures: Mapping[str, Mapping[str, np.ndarray]] | None = None, progress: Callable[[], None] = lambda: None,
 ) -> list[PageTruth]:  # fmt: skip
     """Write every page of `simulate` to the folder `out` and the truth to OUT-truth.jsonl beside that folder."""
     out.mkdir(parents=True, exist_ok=True)
     truths: list[PageTruth] = []
-    pages = simulate(exam, form, pdf, candidates, seed=seed, profile=profile, habits=habits, answers=answers)
+    pages = simulate(
+        exam,
+        form,
+        pdf,
+        candidates,
+        seed=seed,
+        profile=profile,
+        habits=habits,
+        answers=answers,
+        pictures=pictures,
+    )
     for truth, data in pages:
         (out / truth.file).write_bytes(data)
         truths.append(truth)
