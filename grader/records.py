@@ -9,6 +9,7 @@ reference picture where a form says so. Arrays are uint8 unless stated otherwise
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -39,6 +40,15 @@ class Page:
     gray: np.ndarray
     dpi: float | None
     sha256: str
+
+    @cached_property
+    def half(self) -> np.ndarray:
+        """The picture at half its size (a last odd row or column left out): several stages search it coarsely."""
+        import cv2
+
+        height, width = (side // 2 for side in self.gray.shape)
+        even = self.gray[: 2 * height, : 2 * width]
+        return cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from grader.exam.form import AnyMethod, Fiducial, Form, PageForm
-from grader.reading.paperwhite import reduce
+from grader.reading.paperwhite import reduce_page
 from grader.records import Page
 
 HANDLES_TURNS = True  # any rotation is found without turning the picture
@@ -52,7 +52,7 @@ def locate(page: Page, page_form: PageForm, method: AnyMethod, form: Form, folde
     size = max(fiducial.size for fiducial in page_form.fiducials)
     found: list[Located] = []
     for search, resolution in ((_near_corners, _NEAR_RESOLUTION), (_anywhere, _WIDE_RESOLUTION)):
-        small, factor = reduce(page.gray, int(resolution * min(page_form.width, page_form.height)))
+        small, factor = reduce_page(page, int(resolution * min(page_form.width, page_form.height)))
         fit = _best_fit(search(small), page_form)
         if fit is not None and fit[1] < _NONSENSE * size:
             found.append((_enlarge(factor) @ fit[0], fit[1]))
@@ -188,10 +188,23 @@ def _best_fit(found: list[Mark], page_form: PageForm) -> Located | None:
         for marks in permutations(chosen):
             if any(mark.kind != fiducial.kind for mark, fiducial in zip(marks, wanted, strict=True)):
                 continue
+            if not _same_sense([mark.centre for mark in marks], [np.array([f.x, f.y]) for f in wanted]):
+                continue
             fit = _fit(marks, wanted)
             if fit is not None and (best is None or fit[1] < best[1]):
                 best = fit
     return best
+
+
+def _same_sense(seen: Sequence[np.ndarray], model: Sequence[np.ndarray]) -> bool:
+    """True if neighbouring triples turn the same way in the picture as in the form: no mirror images."""
+    return all(
+        _turn(*seen[n : n + 3]) * _turn(*model[n : n + 3]) > 0 for n in range(len(model) - 2)
+    )
+
+
+def _turn(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> float:
+    return float((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]))
 
 
 def _fit(marks: tuple[Mark, ...], wanted: tuple[Fiducial, ...]) -> Located | None:

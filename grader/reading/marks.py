@@ -11,7 +11,8 @@ The limits come from the sheet: how much its blank bubbles scatter, and how dark
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -19,6 +20,7 @@ import numpy as np
 from grader.exam.form import MarksField, PageForm
 from grader.flags import check
 from grader.reading.kept import by_identity
+from grader.reading.paperwhite import paper_white, reduce_page
 from grader.reading.patches import Layout, Patches, layout, sample
 from grader.records import Box, Bubble, Page, Reading, Registration
 
@@ -57,7 +59,7 @@ def read_marks(
     plan = layout(page_form)
     if plan is None:
         return []
-    patches = sample(page.gray, registration.to_pixels, plan)
+    patches = sample(page.gray, registration.to_pixels, plan, white=paper_white(*reduce_page(page)))
     printed = _reference(reference, page_form, plan, patches) if reference is not None else _printed(plan, patches)
     measured = _measure(plan, patches, printed)
     seen = _judge(plan, patches, measured)
@@ -218,32 +220,36 @@ def _confidences(measured: _Measured, limits: _Limits) -> list[float]:
 # --- readings -------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """One bubble, judged. residue: it is blank but not clean. crossed: it is filled, and crossed out."""
+class _Seen(NamedTuple):
+    """One bubble, judged. residue: it is blank but not clean. struck: it is filled, and crossed out."""
 
-    bubble: Bubble
+    position: int
+    label: str
+    marked: bool | None
+    darkness: float
     confidence: float
     residue: bool
-    crossed: bool
+    struck: bool
     outside: bool
 
 
 def _judge(plan: Layout, patches: Patches, measured: _Measured) -> list[_Seen]:
     limits = _limits(plan, measured)
-    columns = zip(
-        plan.bubbles,
-        _verdicts(measured, limits),
-        measured.solid.round(4).tolist(),
-        _confidences(measured, limits),
-        (measured.tone > limits.tone).tolist(),
-        measured.struck.tolist(),
-        patches.outside.tolist(),
-        strict=True,
-    )
+    marked = _verdicts(measured, limits)
+    residues = (measured.tone > limits.tone).tolist()
     return [
-        _Seen(Bubble(b.position, b.label, dark, marked), sure, residue and marked is False, crossed, outside)
-        for b, marked, dark, sure, residue, crossed, outside in columns
+        _Seen(*columns)
+        for columns in zip(
+            [bubble.position for bubble in plan.bubbles],
+            [bubble.label for bubble in plan.bubbles],
+            marked,
+            measured.solid.round(4).tolist(),
+            _confidences(measured, limits),
+            [residue and verdict is False for residue, verdict in zip(residues, marked, strict=True)],
+            measured.struck.tolist(),
+            patches.outside.tolist(),
+            strict=True,
+        )
     ]
 
 
@@ -251,49 +257,55 @@ def _reading(field: MarksField, seen: list[_Seen], box: Box) -> Reading:
     """The field's value and flags from its bubbles."""
     positions: dict[int, list[_Seen]] = {}
     for one in seen:
-        positions.setdefault(one.bubble.position, []).append(one)
+        positions.setdefault(one.position, []).append(one)
     flags: list[str] = ["field_outside"] if any(one.outside for one in seen) else []
     parts: list[str] = []
     bubbles: list[Bubble] = []
     for position in sorted(positions):
-        part, found, doubts = _position(positions[position], field.multiple)
-        parts.append(part)
-        bubbles.extend(found)
-        flags.extend(doubts)
+        here = positions[position]
+        chosen = [one for one in here if one.marked]
+        doubtful = _doubtful(here, chosen)
+        flags += _position_flags(here, chosen, doubtful, field.multiple)
+        parts.append("".join(one.label for one in chosen))
+        bubbles += [
+            Bubble(position, one.label, one.darkness, None if one in doubtful else one.marked) for one in here
+        ]
     value = "".join(parts)
     if value and "" in parts:
         value = "".join(part or GAP for part in parts)
         flags.append("mark_doubtful")
-    return Reading(
-        field.id, "marks", value, min(one.confidence for one in seen), check(tuple(flags)), box, tuple(bubbles)
-    )
+    confidence = min(one.confidence for one in seen)
+    return Reading(field.id, "marks", value, confidence, check(tuple(flags)) if flags else (), box, tuple(bubbles))
 
 
-def _position(seen: list[_Seen], multiple: bool) -> tuple[str, list[Bubble], list[str]]:
-    """The labels marked at one position, its bubbles, and its flags."""
-    chosen = [one for one in seen if one.bubble.marked]
-    flags = []
-    bubbles = [one.bubble for one in seen]
-    if any(one.residue for one in seen):
-        if chosen:
-            flags.append("erased")
-        else:  # a faint mark, or an erased one: nobody can tell
-            bubbles = [replace(one.bubble, marked=None) if one.residue else one.bubble for one in seen]
-    if any(bubble.marked is None for bubble in bubbles):
-        flags.append("mark_doubtful")
+def _doubtful(here: list[_Seen], chosen: list[_Seen]) -> list[_Seen]:
+    """Bubbles of one position that are neither marked nor blank for certain. A residue where nothing is marked
+    is one of them: a faint mark or an erased one, nobody can tell."""
+    return [one for one in here if one.marked is None or (one.residue and not chosen)]
+
+
+def _position_flags(here: list[_Seen], chosen: list[_Seen], doubtful: list[_Seen], multiple: bool) -> list[str]:
+    flags = ["mark_doubtful"] if doubtful else []
+    if chosen and any(one.residue for one in here):
+        flags.append("erased")
     if len(chosen) > 1 and not multiple:
         flags.append("multiple_marks")
-    if any(one.crossed for one in chosen):
+    if any(one.struck for one in chosen):
         flags.append("cancelled")
-    return "".join(one.bubble.label for one in chosen), bubbles, flags
+    return flags
 
 
 def _boxes(plan: Layout, to_pixels: np.ndarray) -> list[Box]:
     """Upright bounding box of each field in pixels."""
-    low, high = plan.centres - plan.sizes / 2, plan.centres + plan.sizes / 2
-    corners = np.stack([low, np.c_[high[:, 0], low[:, 1]], high, np.c_[low[:, 0], high[:, 1]]], axis=1)
-    at = cv2.perspectiveTransform(corners.reshape(1, -1, 2), to_pixels)[0].reshape(corners.shape)
-    starts = [0, *plan.ends[:-1]]
-    least = np.minimum.reduceat(at.min(axis=1), starts)
-    most = np.maximum.reduceat(at.max(axis=1), starts)
+    at = cv2.perspectiveTransform(_field_corners(plan), to_pixels)[0].reshape(-1, 4, 2)
+    least, most = at.min(axis=1), at.max(axis=1)
     return [(x, y, w, h) for x, y, w, h in np.c_[least, most - least].tolist()]
+
+
+@by_identity
+def _field_corners(plan: Layout) -> np.ndarray:
+    """Corners of the box around each field's bubbles in form units (1 x 4 fields x 2)."""
+    starts = [0, *plan.ends[:-1]]
+    low = np.minimum.reduceat(plan.centres - plan.sizes / 2, starts)
+    high = np.maximum.reduceat(plan.centres + plan.sizes / 2, starts)
+    return np.c_[low, high[:, 0], low[:, 1], high, low[:, 0], high[:, 1]].reshape(1, -1, 2)

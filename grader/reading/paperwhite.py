@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
+
+from grader.records import Page
 
 # A reduced page has its shorter side at least this long; ink of up to a 24th of it is closed away.
 _REDUCED_SIDE = 380
@@ -11,26 +15,51 @@ _CLOSING = 17
 
 
 def reduce(gray: np.ndarray, side: int = _REDUCED_SIDE) -> tuple[np.ndarray, int]:
-    """The page halved until its shorter side is just above `side`, and the factor (a power of two).
+    """A picture halved until its shorter side is just above `side`, and the factor (a power of two).
 
     Halving averages 2 x 2 pixels, which OpenCV does much faster than any other area reduction.
     """
     factor = 1
     while min(gray.shape) >= 2 * side:
-        height, width = (gray.shape[0] // 2) * 2, (gray.shape[1] // 2) * 2
-        gray = cv2.resize(gray[:height, :width], (width // 2, height // 2), interpolation=cv2.INTER_LINEAR)
+        height, width = (length // 2 for length in gray.shape)
+        gray = cv2.resize(gray[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)
         factor *= 2
     return gray, factor
 
 
-def paper_white(gray: np.ndarray) -> tuple[np.ndarray, int]:
-    """Brightness of the unprinted paper (uint8, reduced size) and the reduction factor.
+def reduce_page(page: Page, side: int = _REDUCED_SIDE) -> tuple[np.ndarray, int]:
+    """`reduce` for a page, which keeps its half for all stages."""
+    if min(page.gray.shape) < 2 * side:
+        return page.gray, 1
+    small, factor = reduce(page.half, side)
+    return small, 2 * factor
+
+
+def paper_white(small: np.ndarray, factor: int) -> PaperWhite:
+    """The paper's white of a reduced picture.
 
     A morphological closing removes what is dark and smaller than the window, print and marks alike, and
     keeps the edges of shadows where they are.
     """
-    small, factor = reduce(gray)
-    return closed(small), factor
+    white = closed(small)
+    coarse = np.sort(white[::8, ::8], axis=None)
+    return PaperWhite(white, factor, float(coarse[round(0.85 * (coarse.size - 1))]))
+
+
+@dataclass(frozen=True, eq=False)
+class PaperWhite:
+    """Brightness of the unprinted paper (uint8, reduced by `factor`). bright: that of the page's lit part."""
+
+    picture: np.ndarray
+    factor: int
+    bright: float
+
+    def at(self, points: np.ndarray) -> np.ndarray:
+        """Brightness at points (n x 2 pixels of the whole picture): n float32."""
+        there = ((points + 0.5) / self.factor - 0.5).astype(np.float32)
+        x, y = there[:, :1].copy(), there[:, 1:].copy()
+        values = cv2.remap(self.picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return values[:, 0].astype(np.float32)
 
 
 def closed(small: np.ndarray) -> np.ndarray:
