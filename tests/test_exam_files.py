@@ -247,7 +247,10 @@ def test_options_as_a_list_and_the_answer_in_any_order(tmp_path: Path) -> None:
         (b"[" * 5000, "nested too deeply"),
         (b"- " * 5000, "nested too deeply"),
         (b"just text", "not a mapping"),
-        (b"#" * (1 << 20) + b"##", "larger than"),
+        (b"#" * (1 << 19) + b"##", "larger than"),
+        (b"a: [" + b"1," * 60_000 + b"]", "more than 50000 values"),
+        (HEAD.encode() + b"  - {typ: choice}\n" * 300, "more problems"),
+        (b"!" * 20_000, "tag"),
     ],
 )
 def test_hostile_files(tmp_path: Path, content: bytes, says: str) -> None:

@@ -289,6 +289,10 @@ def test_plainly_wrong_numbers(text: str) -> None:
     assert not score_numeric(numeric(), text).flags
 
 
+def test_temperatures_in_products_do_not_convert() -> None:
+    assert score_numeric(numeric("-5", "℃", None), "-5 ℃°").flags == ("unit_wrong",)
+
+
 def test_a_lost_superscript_is_not_guessed() -> None:
     assert score_numeric(numeric("3200", "m"), "3.2×103m").flags == ("ocr_ambiguous",)
     assert score_numeric(numeric("5", "m"), "3.2×103m").flags == ()

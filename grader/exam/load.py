@@ -15,6 +15,7 @@ from grader.exam.exam import Criterion, Exam, ExamHeader, Item, Partial
 _MODELS: dict[str, type[BaseModel]] = {
     get_args(model.model_fields["type"].annotation)[0]: model for model in get_args(get_args(Item)[0])
 }
+MAX_PROBLEMS = 200
 _KINDS = ", ".join(_MODELS)
 
 _REMEDIES = {
@@ -46,11 +47,27 @@ def load_exam(path: Path | str) -> Exam:
     try:
         document = yamltree.read(text)
     except yamltree.Unreadable as error:
-        raise ExamError(str(path), error.problems) from error
+        raise ExamError(str(path), _presentable(error.problems)) from error
     exam, problems = _check(document)
     if exam is None:
-        raise ExamError(str(path), sorted(problems, key=lambda p: (p.line or 0, p.field)))
+        raise ExamError(str(path), _presentable(problems))
     return exam
+
+
+def _presentable(problems: list[Problem]) -> list[Problem]:
+    """In the order of the file, as many as a person can use, each of a length that can be read."""
+    ordered = sorted(problems, key=lambda p: (p.line or 0, p.field))
+    shown = [
+        Problem(_clip(p.field), _clip(p.message), _clip(p.remedy), p.line) for p in ordered[:MAX_PROBLEMS]
+    ]
+    left = len(ordered) - len(shown)
+    if left:
+        shown.append(Problem("file", f"{left} more problems of this kind", "correct those above first"))
+    return shown
+
+
+def _clip(text: str) -> str:
+    return text if len(text) <= 300 else text[:300] + "…"
 
 
 def _text(path: Path) -> str:
@@ -63,7 +80,7 @@ def _text(path: Path) -> str:
     except OSError as error:
         raise refuse(f"cannot be read: {error.strerror or error}", "give the path of an exam.yaml") from error
     if len(raw) > yamltree.MAX_BYTES:
-        raise refuse("larger than 1 MiB", "an exam file holds text only; split it")
+        raise refuse("larger than 512 KiB", "an exam file holds text only; split it")
     if not raw.strip():
         raise refuse("the file is empty", "start from one of the example exams")
     try:

@@ -229,5 +229,10 @@ def convert(value: float, unit: Unit, target: Unit, *, difference: bool = False)
         return value
     if not compatible(unit, target):
         return None
+    import pint
+
     quantity = _registry().Quantity(value, _pint(unit, difference))
-    return float(quantity.to(_pint(target, difference)).magnitude)
+    try:
+        return float(quantity.to(_pint(target, difference)).magnitude)
+    except (pint.PintError, ArithmeticError):  # degrees Celsius as part of a product, or beyond all bounds
+        return None

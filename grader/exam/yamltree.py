@@ -12,9 +12,9 @@ from typing import Any
 
 from grader.errors import Problem
 
-MAX_BYTES = 1 << 20
+MAX_BYTES = 1 << 19
 MAX_DEPTH = 8
-MAX_NODES = 200_000
+MAX_NODES = 50_000
 
 Path = tuple[str | int, ...]
 Tree = dict[str, Any] | list[Any] | str | None
