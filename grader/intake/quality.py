@@ -43,7 +43,7 @@ def check_quality(page: Page) -> None:
     if long_side > _MAX_ASPECT * short_side:
         _refuse(page, "cropped", f"{width} x {height} pixels are a strip, not a page", "scan the whole page")
 
-    small = reduced(page.gray)
+    small = reduced(page.half if long_side >= 1350 else page.gray)
     paper = _percentile(np.ascontiguousarray(small[::4, ::4]), 0.90)
     if paper < _MIN_PAPER:
         _refuse(page, "too_dark", f"the paper is as dark as {paper:.0f} of 255", _BETTER_PHOTO)

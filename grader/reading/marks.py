@@ -22,6 +22,7 @@ from grader.flags import check
 from grader.reading.kept import by_identity
 from grader.reading.paperwhite import paper_white, reduce_page
 from grader.reading.patches import Layout, Patches, layout, sample
+from grader.reading.tone import ToneLimits, local_tone, tone_limits
 from grader.records import Box, Bubble, Page, Reading, Registration
 
 GAP = "_"  # stands for an empty position among filled ones
@@ -31,19 +32,23 @@ GAP = "_"  # stands for an empty position among filled ones
 class _Limits:
     """For each bubble: below `blank` its cover is blank, from `marked` on a mark; between is doubt.
 
-    tone: more of it on a blank bubble is a residue, as of an erased mark.
+    tone: the same for tone; with more than its `blank` a bubble that has no cover holds a residue, as of an
+    erased mark.
     """
 
     blank: np.ndarray
     marked: np.ndarray
-    tone: float
+    tone: ToneLimits
 
 
 _COVER = {"any": (0.05, 0.10), "fill": (0.15, 0.35)}
 _FAINTEST = 0.14  # a mark adds at least this much darkness where it is darkest
 _UNLIT = 0.35  # where "paper" is so much darker than the page's, a bubble is hidden rather than blank
-_RESIDUE = 0.05
+_AMPLE = 0.6  # share of the inside that print must leave free
+_HEAVY = 0.2  # print inside one kind of bubble may be darker than inside another by this much
+_SHALLOW = 0.45  # an erased mark is less deep than this share of a mark
 _FILLED = 0.5
+_ENOUGH = 6  # blank bubbles show what is printed
 _STROKE_END = 0.25  # of the small field off a corner: a stroke goes through it
 _NEIGHBOURS = np.ones((3, 3), np.uint8)  # printed letters may be off by a sample
 
@@ -85,7 +90,7 @@ def _printed(plan: Layout, patches: Patches) -> np.ndarray:
     floor = float(np.sort(means)[len(means) // 5])
     printed = np.empty_like(patches.darkness)
     for members in plan.kinds:
-        palest = members[np.argsort(means[members], kind="stable")[: -(-len(members) // 3)]]
+        palest = members[np.argsort(means[members], kind="stable")[: min(-(-len(members) // 3), _ENOUGH)]]
         baseline = float(plan.baseline[members].mean())
         expected, slack = (floor, 0.10) if np.isnan(baseline) else (baseline, 0.06)
         if len(palest) >= 2 and float(means[palest].mean()) <= expected + slack:
@@ -109,6 +114,7 @@ def _reference(picture: np.ndarray, page_form: PageForm, plan: Layout, patches: 
 @dataclass(frozen=True, eq=False)
 class _Measured:
     """Per bubble: see the module. depth: darkness of its darkest ink. struck: it is filled, and crossed out.
+    ample: print leaves room inside for cover and depth to be trusted. ink: depth of this sheet's marks.
     unclear: the bubble cannot be seen. solid: darkness as reported, 0 as printed to 1 black."""
 
     cover: np.ndarray
@@ -117,6 +123,8 @@ class _Measured:
     struck: np.ndarray
     unclear: np.ndarray
     solid: np.ndarray
+    ample: np.ndarray
+    ink: float
 
 
 def _measure(plan: Layout, patches: Patches, printed: np.ndarray) -> _Measured:
@@ -127,7 +135,7 @@ def _measure(plan: Layout, patches: Patches, printed: np.ndarray) -> _Measured:
     base, spread = _centre(tone[palest])
     depth = np.zeros_like(tone)
     inked = np.flatnonzero(tone > base + 0.02)  # the darkest ink matters only where there is some
-    depth[inked] = _top(added[inked], inner[inked])
+    depth[inked] = _top(added[inked, ::2, ::2], inner[inked, ::2, ::2])  # every other sample will do
     candidates = tone > base + max(0.04, 6 * spread)
     ink = float(np.median(depth[candidates])) if candidates.any() else 0.5
     sample_of_blanks = np.flatnonzero(palest)[:40]
@@ -137,7 +145,23 @@ def _measure(plan: Layout, patches: Patches, printed: np.ndarray) -> _Measured:
     cover = _mean(dark.astype(np.float32), free)
     solid = np.clip(tone / np.maximum(1 - _mean(printed, inner), 0.2), 0, 1)
     unclear = patches.outside | (patches.light < _UNLIT)
-    return _Measured(cover, tone - base, depth, _struck(dark, cover, plan), unclear, solid)
+    ample = _mean((printed < 0.5).astype(np.float32), inner) >= _AMPLE
+    means = _mean(patches.darkness, inner)
+    tone = local_tone(plan, means, _lookalike(plan, means))
+    return _Measured(cover, tone, depth, _struck(dark, cover, plan), unclear, solid, ample, ink)
+
+
+def _lookalike(plan: Layout, means: np.ndarray) -> np.ndarray:
+    """Mean darkness that each bubble would have if it were blank (n): that of the paler bubbles of its look."""
+    floor = float(np.sort(means)[len(means) // 5])
+    blank = np.empty_like(means)
+    for members in plan.kinds:
+        ordered = np.sort(means[members])
+        baseline = float(plan.baseline[members].mean())
+        expected, slack = (floor, _HEAVY) if np.isnan(baseline) else (baseline, 0.06)
+        typical = float(ordered[(len(ordered) * 3) // 10])
+        blank[members] = typical if typical <= expected + slack else min(expected, 0.3)
+    return blank
 
 
 def _mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -199,14 +223,18 @@ def _limits(plan: Layout, measured: _Measured) -> _Limits:
     return _Limits(
         base + np.maximum(low, 5 * spread),
         base + np.maximum(high, 8 * spread),
-        max(_RESIDUE, 6 * _centre(measured.tone[palest])[1]),
+        tone_limits(measured.tone),
     )
 
 
 def _verdicts(measured: _Measured, limits: _Limits) -> list[bool | None]:
     """Of each bubble: True marked, False blank, None neither for certain."""
-    blank = (measured.cover < limits.blank) & ~measured.unclear
-    marked = (measured.cover >= limits.marked) & (measured.depth >= _FAINTEST) & ~measured.unclear
+    ample, unclear = measured.ample, measured.unclear
+    deep = ~ample | (measured.depth >= max(_FAINTEST, _SHALLOW * measured.ink))
+    dark = (measured.tone >= limits.tone.marked) & deep
+    covered = ample & (measured.cover >= limits.marked) & (measured.depth >= _FAINTEST)
+    marked = (dark | covered) & ~unclear
+    blank = np.where(ample, measured.cover < limits.blank, measured.tone < limits.tone.marked) & ~unclear
     return [True if m else False if b else None for m, b in zip(marked.tolist(), blank.tolist(), strict=True)]
 
 
@@ -214,7 +242,7 @@ def _confidences(measured: _Measured, limits: _Limits) -> list[float]:
     """How far each bubble is from the limits: 0.5 between them, 1 far away, 0 unseen."""
     ratio = np.maximum(measured.cover, 0) / ((limits.blank + limits.marked) / 2)
     sure = np.where(ratio < 1, 1 - 0.5 * ratio**2, 1 - 0.5 / np.maximum(ratio, 1) ** 2)
-    return [round(value, 4) for value in np.where(measured.unclear, 0, sure).tolist()]
+    return np.where(measured.unclear, 0, sure).astype(np.float64).round(4).tolist()
 
 
 # --- readings -------------------------------------------------------------------------------------------
@@ -236,14 +264,14 @@ class _Seen(NamedTuple):
 def _judge(plan: Layout, patches: Patches, measured: _Measured) -> list[_Seen]:
     limits = _limits(plan, measured)
     marked = _verdicts(measured, limits)
-    residues = (measured.tone > limits.tone).tolist()
+    residues = (measured.tone > limits.tone.blank).tolist()
     return [
         _Seen(*columns)
         for columns in zip(
             [bubble.position for bubble in plan.bubbles],
             [bubble.label for bubble in plan.bubbles],
             marked,
-            measured.solid.round(4).tolist(),
+            measured.solid.astype(np.float64).round(4).tolist(),
             _confidences(measured, limits),
             [residue and verdict is False for residue, verdict in zip(residues, marked, strict=True)],
             measured.struck.tolist(),
@@ -273,7 +301,8 @@ def _reading(field: MarksField, seen: list[_Seen], box: Box) -> Reading:
     value = "".join(parts)
     if value and "" in parts:
         value = "".join(part or GAP for part in parts)
-        flags.append("mark_doubtful")
+        if field.role == "candidate" or GAP in value.rstrip(GAP):  # a short word or number ends early
+            flags.append("mark_doubtful")
     confidence = min(one.confidence for one in seen)
     return Reading(field.id, "marks", value, confidence, check(tuple(flags)) if flags else (), box, tuple(bubbles))
 
