@@ -159,6 +159,17 @@ def test_look_alikes_that_decide_the_mark_are_flagged() -> None:
     assert one("b", "光合胜用", transcription=written("光合胜用", *[sure] * 4)).status == "final"
 
 
+def test_look_alikes_are_found_across_lines_and_spaces() -> None:
+    first = TextLine(
+        "x=", 0.99, (0, 0, 1, 1), (Character(" ", 0.9), Character("x", 0.99), Character("=", 0.99))
+    )
+    second = TextLine(
+        "17 cm", 0.7, (0, 1, 1, 1), tuple(Character(c, 0.7 if c == "7" else 0.99) for c in "17 cm ")
+    )
+    got = one("n", "x=\n17 cm", transcription=Transcription("x=\n17 cm", 0.7, (first, second)))
+    assert (got.mark, got.flags) == (3, ("ocr_ambiguous",))
+
+
 def test_the_thresholds_are_settings() -> None:
     response = Response("1", "n", "17cm", 0.7, transcription=written("17cm", 0.9, 0.7, 0.9, 0.9))
     (relaxed,) = mark_responses(EXAM, [response], None, Settings(doubtful_below=0.5, ambiguous_below=0.5))

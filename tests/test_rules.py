@@ -433,10 +433,22 @@ def test_the_parser_refuses_or_parses(text: str) -> None:
 
 
 def test_a_slow_comparison_is_cut_off_and_the_worker_goes_on() -> None:
-    long = "+".join(f"sin({c}^40)*cos({d}^39)" for c, d in ("ab", "cd", "fg", "hj"))
-    shifted = "+".join(f"cos({d}^39)*sin({c}^40)" for c, d in ("ab", "cd", "fg", "hj"))
-    maths.relation(long, shifted)
+    assert maths.relation("x(a+b+c+d+f+g)^40", "(a+b+c+d+f+g)^39(ax+bx+cx+dx+fx+gx)") == "unsure"
+    process = maths._worker()._process
     assert maths.relation("x+x", "2x") == "same"
+    assert maths._worker()._process is process
+
+
+def test_a_worker_that_hangs_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert maths.relation("x+x+1", "2x+1") == "same"
+    process = maths._worker()._process
+    assert process is not None
+    os.kill(process.pid, signal.SIGSTOP)
+    monkeypatch.setattr(maths, "WALL_SECONDS", 0.3)
+    assert maths.relation("x+x+2", "2x+2") == "unsure"
+    assert process.wait() < 0
+    monkeypatch.undo()
+    assert maths.relation("x+x+3", "2x+3") == "same"
 
 
 def test_a_killed_worker_is_replaced() -> None:

@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Iterator
 from functools import lru_cache
 
-from grader.records import Transcription
+from grader.records import Character, Transcription
 
 # In any text: a letter for a digit, a sign for a letter, characters a stroke apart.
 _ALIKE = (
@@ -117,8 +117,10 @@ def distance(one: str, other: str, limit: int) -> int:
 def readings(transcription: Transcription, below: float, most: int = 64) -> Iterator[str]:
     """Other texts that the handwriting could be: each doubtful character (confidence below `below`) that
     has look-alikes replaced by each of them, in all combinations up to `most`."""
-    characters = [c for line in transcription.lines for c in line.characters]
-    if "".join(c.text for c in characters) != transcription.text.replace("\n", ""):
+    characters: list[Character] = []
+    for line in transcription.lines:
+        characters += [Character("\n", 1.0)] * bool(characters) + list(line.characters)
+    if "".join("".join(c.text for c in characters).split()) != "".join(transcription.text.split()):
         return  # the text was corrected after reading: characters and text no longer belong together
     choices = [
         (c.text, *sorted(_READINGS.get(c.text, ()))) if c.confidence < below else (c.text,)

@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
@@ -140,7 +141,10 @@ class _Worker:
     def ask(self, request: str) -> bool | None:
         """The worker's answer, or None if it had to be killed or could not be started."""
         with self._lock:
-            line = self._try(request) or self._try(request)  # it may have died since it was last used
+            start = time.monotonic()
+            line = self._try(request)
+            if not line and time.monotonic() - start < WALL_SECONDS:
+                line = self._try(request)  # it had died since it was last used, or of what came before
             result = json.loads(line) if line else None
             return result if isinstance(result, bool) else None
 
