@@ -343,6 +343,36 @@ def test_a_pdf_page_with_something_over_the_scan_is_rendered_whole(tmp_path: Pat
 A4_HALF = (1170, 827)
 
 
+def test_a_pdf_page_whose_picture_cannot_be_decoded_is_damaged_not_blank(tmp_path: Path) -> None:
+    whole = tmp_path / "whole.pdf"
+    canvas = Canvas(str(whole), pagesize=(595.2, 841.8), pageCompression=0)
+    canvas.drawImage(str(write(tmp_path, "scan.png", sheet_as(".png"))), 0, 0, 595.2, 841.8)
+    canvas.save()
+    data = whole.read_bytes()
+    start = data.index(b"stream", data.index(b"/Subtype /Image")) + 8
+    broken = data[:start] + b"!" * 5000 + data[start + 5000 :]
+    assert load_page(PageRef(str(whole))).gray.shape == SHEET.shape
+    assert refusal(write(tmp_path, "broken.pdf", broken)).reason == "truncated"
+
+
+def test_a_pdf_without_pages_after_an_encrypted_one_is_damaged_not_encrypted(tmp_path: Path) -> None:
+    secret = write(tmp_path, "secret.pdf", hostile.pdf_of([sheet_as(".jpg")], encrypt="x"))
+    Canvas(str(tmp_path / "none.pdf")).save()
+    assert refusal(secret).reason == "encrypted"
+    assert refusal(tmp_path / "none.pdf").reason == "truncated"
+
+
+@pytest.mark.parametrize("colour", [255, 0])
+def test_a_blank_pdf_page_is_blank(colour: int, tmp_path: Path) -> None:
+    canvas = Canvas(str(tmp_path / "blank.pdf"), pagesize=(595.2, 841.8))
+    canvas.showPage()
+    canvas.save()
+    assert refusal(tmp_path / "blank.pdf").reason == "blank_page"
+    picture = hostile.encoded(np.full(A4_HALF, colour, np.uint8))
+    error = refusal(write(tmp_path, "scan.pdf", hostile.pdf_of([picture])))
+    assert error.reason == ("blank_page" if colour else "too_dark")
+
+
 @pytest.mark.parametrize("turns", [0, 1, 2, 3])
 def test_a_turned_pdf_page_is_seen_as_readers_show_it(turns: int, tmp_path: Path) -> None:
     jpeg = write(tmp_path, "scan.jpg", sheet_as(".jpg"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import atexit
 import hashlib
+import mmap
 import os
 from functools import lru_cache
 from pathlib import Path
@@ -58,9 +59,16 @@ def _open(path: Path) -> pdfium.PdfDocument:
         return pdfium.PdfDocument(stream, autoclose=True)
     except pdfium.PdfiumError as error:
         stream.close()
-        if error.err_code in (_PASSWORD_ERROR, _SECURITY_ERROR):
+        if error.err_code in (_PASSWORD_ERROR, _SECURITY_ERROR) and _names_encryption(path):
             raise PageError("encrypted", "the PDF needs a password", "save it without a password") from error
         raise PageError("truncated", f"the PDF is damaged ({error})", _EXPORT_AGAIN) from error
+
+
+def _names_encryption(path: Path) -> bool:
+    """PDFium's error code can be that of an earlier file, so the file itself must speak of encryption too (its
+    trailer is never compressed: ISO 32000-1, 7.5.5 and 7.5.8)."""
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return data.find(b"/Encrypt") >= 0
 
 
 @lru_cache(maxsize=1)
@@ -120,6 +128,13 @@ def _is_invisible_text(thing: pdfium.PdfObject) -> bool:
     return bool(pdfium_c.FPDFTextObj_GetTextRenderMode(thing) == pdfium_c.FPDF_TEXTRENDERMODE_INVISIBLE)
 
 
+def _is_visible(thing: pdfium.PdfObject) -> bool:
+    """True for what should leave a trace when it is rendered: PDFium leaves out what it cannot decode."""
+    return thing.type == pdfium_c.FPDF_PAGEOBJ_IMAGE or (
+        thing.type == pdfium_c.FPDF_PAGEOBJ_TEXT and not _is_invisible_text(thing)
+    )
+
+
 def _is_plain(picture: pdfium.PdfImage) -> bool:
     """True for colour spaces in which the stored samples are what is seen (no stencil, ink or palette)."""
     return picture.get_metadata().colorspace in (
@@ -141,6 +156,8 @@ def _scanned(page: pdfium.PdfPage, picture: pdfium.PdfImage, channel: Channel) -
         gray, sha256 = found.gray, found.sha256
     else:
         pixels = picture.get_bitmap().to_numpy()
+        if not pixels.any():  # PDFium leaves a picture black that it cannot decode
+            raise PageError("truncated", "the scan on this page of the PDF is damaged", _EXPORT_AGAIN)
         gray, sha256 = _plain(pixels, channel), _hash(pixels)
     turns = page.get_rotation() // 90  # clockwise
     return Decoded(np.ascontiguousarray(np.rot90(gray, -turns)) if turns else gray, dpi, sha256)
@@ -150,6 +167,8 @@ def _rendered(page: pdfium.PdfPage, channel: Channel, dpi: int) -> Decoded:
     width, height = page.get_size()
     check_size(round(width / 72 * dpi), round(height / 72 * dpi))
     pixels = page.render(scale=dpi / 72, grayscale=channel == "gray").to_numpy()
+    if pixels.min() == pixels.max() and any(_is_visible(thing) for thing in page.get_objects(max_depth=1)):
+        raise PageError("truncated", "what is on this page of the PDF is damaged", _EXPORT_AGAIN)
     return Decoded(_plain(pixels, channel), float(dpi), _hash(pixels))
 
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from PIL import Image, ImageDraw, ImageFont
 
-from grader.flags import words
+from grader.flags import blocking, words
 from grader.records import Status
 from grader.report.words import Language, word
 from grader.resources import font_path
@@ -24,7 +24,7 @@ Colour = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Line:
-    """One answer. short: its response is a few labels, so several stand in a row unless it has flags."""
+    """One answer. short: its response is a few labels, so several stand in a row unless a flag blocks it."""
 
     item: str
     response: str
@@ -80,9 +80,9 @@ class _Panel:
         self.y += 32
         self._paragraph(where[-120:], 13, _SOFT, most=2)
         self._rule()
-        self._grid([line for line in lines if line.short and not line.flags])
+        self._grid([line for line in lines if line.short and not blocking(line.flags)])
         for line in lines:
-            if not line.short or line.flags:
+            if not line.short or blocking(line.flags):
                 self._full(line)
         return self.y
 
