@@ -16,6 +16,7 @@ from grader.reading.paperwhite import PaperWhite, paper_white, reduce
 
 REACH = 1.6  # a patch is up to this many times the bubble's box, to see what runs over its edge
 _INNER = 0.78  # the part of the box that is safely inside its printed outline
+_FEW_ALIKE = 4  # with fewer bubbles of a look nothing says what a blank one is like
 _PIXELS_PER_SAMPLE = 2.0
 
 
@@ -57,10 +58,22 @@ def layout(page_form: PageForm) -> Layout | None:
         centres,
         sizes,
         _reach(centres, sizes),
-        tuple(np.array(members) for members in looks.values()),
+        _kinds(list(looks.values()), bubbles),
         np.array([b.shape == "ellipse" for b in bubbles]),
         np.array([np.nan if b.baseline is None else b.baseline for b in bubbles]),
     )
+
+
+def _kinds(looks: list[list[int]], bubbles: tuple[BubbleBox, ...]) -> tuple[np.ndarray, ...]:
+    """The looks; those of few bubbles are taken together by shape and size, whatever their labels: most such
+    labels stand beside the bubbles."""
+    kinds = [np.array(members) for members in looks if len(members) >= _FEW_ALIKE]
+    few: dict[tuple[str, float, float], list[int]] = {}
+    for members in looks:
+        if len(members) < _FEW_ALIKE:
+            b = bubbles[members[0]]
+            few.setdefault((b.shape, round(b.w, 1), round(b.h, 1)), []).extend(members)
+    return (*kinds, *(np.array(sorted(members)) for members in few.values()))
 
 
 def _reach(centres: np.ndarray, sizes: np.ndarray) -> np.ndarray:

@@ -7,6 +7,8 @@ alike, so that their median picture is sharp where the pose is right, and flat w
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 
@@ -179,11 +181,7 @@ def _offsets(gray: np.ndarray, matrix: np.ndarray, plan: Layout) -> tuple[np.nda
 @by_identity
 def _widened(plan: Layout) -> Layout:
     """The layout with patches wide enough to find bubbles that are out of place."""
-    reach = np.full_like(plan.reach, _WIDEN)
-    return Layout(
-        plan.fields, plan.bubbles, plan.ends, plan.centres, plan.sizes, reach, plan.kinds, plan.ellipse,
-        plan.baseline,
-    )
+    return replace(plan, reach=np.full_like(plan.reach, _WIDEN))
 
 
 def _peak(before: float, here: float, after: float) -> float:
