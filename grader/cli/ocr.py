@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import click
@@ -56,5 +57,5 @@ def command(paths: tuple[Path, ...], out: Path, line: bool, engine: str, alphabe
 
 
 def _progress(done: int, total: int) -> None:
-    if total > 1 and click.get_text_stream("stderr").isatty():
+    if total > 1 and sys.stderr.isatty():
         click.echo(f"\r{done}/{total}", err=True, nl=done == total)

@@ -20,7 +20,7 @@ import numpy as np
 from grader.flags import check
 from grader.ocr.alphabet import parse
 from grader.ocr.confidence import DOUBTFUL_LINE, SHARPNESS
-from grader.ocr.ppocr import DETECTOR, RECOGNISER, blankness
+from grader.ocr.ppocr import DETECTOR, RECOGNISER, SMALLEST, blankness
 from grader.ocr.preprocess import line_box, prepare
 from grader.ocr.session import Session
 from grader.records import Box, TextLine, Transcription
@@ -139,11 +139,13 @@ class PaddleOCREngine:
     def read(self, crop: np.ndarray, *, lines: int | None = 1, alphabet: str = "any") -> Transcription:
         """Read a gray or BGR uint8 crop; see grader.ocr.protocol."""
         allowed = parse(alphabet).characters
-        if crop.size == 0 or min(crop.shape[:2]) < 4:
+        if min(crop.shape[:2]) < SMALLEST:
             return Transcription("", 0.0, (), ("ocr_doubtful",))
         page = prepare(crop)
+        if page.solid:
+            return Transcription("", 0.0, (), ("ocr_doubtful",))
         blank = blankness(page)
-        if blank is not None and not page.solid:
+        if blank is not None:
             return blank
         if lines == 1:
             x, y, w, h = line_box(page.ink)

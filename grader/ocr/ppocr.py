@@ -25,6 +25,7 @@ from grader.resources import model_path, sha256
 
 DETECTOR = "ocr/PP-OCRv6_det_small.onnx"
 RECOGNISER = "ocr/PP-OCRv6_rec_small.onnx"
+SMALLEST = 10  # pixels of a side below which a crop shows nothing
 _FLAT = frozenset("一-—–−_ー~")  # alone in a box, one flat stroke may be any of these
 _TINY = 0.14  # writing smaller than this part of the box's height may be a dot that was not meant
 _UNREAD = 0.9  # ink without a character, in heights of the line, from which the reading is doubtful
@@ -51,7 +52,7 @@ class PPOCR:
     def read(self, crop: np.ndarray, *, lines: int | None = 1, alphabet: str = "any") -> Transcription:
         """Read a gray or BGR uint8 crop; see grader.ocr.protocol. Raises UsageError for an unknown alphabet."""
         parse(alphabet)
-        if crop.size == 0 or min(crop.shape[:2]) < 4:
+        if min(crop.shape[:2]) < SMALLEST:
             return Transcription("", 0.0, (), ("ocr_doubtful",))
         page = prepare(crop)
         if page.solid:
@@ -201,12 +202,12 @@ def _slice(box: Box) -> tuple[slice, slice]:
 def unread(line: TextLine, ink: np.ndarray) -> float:
     """Longest stretch with ink along the line in which no character was read, in heights of the line."""
     x, y, w, h = (round(v) for v in line.box)
-    columns = ink[y : y + h, x : x + w].any(axis=0)
+    columns: np.ndarray = np.array(ink[y : y + h, x : x + w].any(axis=0), np.int8)
     for character in line.characters:
         # The network places a character by its strongest evidence, which may be anywhere within it.
         left, right = character.start * w - 0.5 * h, character.end * w + 0.5 * h
-        columns[max(0, round(left)) : max(0, round(right))] = False
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], columns.astype(np.int8), [0]])))
+        columns[max(0, round(left)) : max(0, round(right))] = 0
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], columns, [0]])))
     return float(max(edges[1::2] - edges[::2], default=0) / max(1, h))
 
 
@@ -217,7 +218,7 @@ def _tiny(ink: np.ndarray) -> bool:
 
 def _covered(shape: tuple[int, ...], quads: list[Quad]) -> np.ndarray:
     """Mask (bool) of what the detected pieces cover."""
-    covered: np.ndarray = np.zeros(shape, bool)
+    covered: np.ndarray = np.zeros(shape, np.uint8)
     for quad in quads:
-        covered[_slice((quad.left, quad.top, quad.right - quad.left, quad.bottom - quad.top))] = True
-    return covered
+        covered[_slice((quad.left, quad.top, quad.right - quad.left, quad.bottom - quad.top))] = 1
+    return covered > 0

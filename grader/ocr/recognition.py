@@ -1,13 +1,12 @@
 """One line of text to characters: the PP-OCR recogniser (a CTC network), called on a known box.
 
 Preprocessing as the network was trained: height 48, aspect kept, values -1 to 1, and zeros to the right up to
-the training width of 320. Above that the width is rounded up to a multiple of 32, so that equal lines always
-meet equal shapes and few shapes occur.
+the training width of 320. A line is read alone, never in a batch, so its width is its own and what is read
+does not depend on other lines.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,7 +20,6 @@ from grader.ocr.session import Session
 
 HEIGHT = 48
 TRAINING_WIDTH = 320
-WIDTH_STEP = 32
 WIDEST = 4096  # a line of 85 times its height; wider crops are squeezed
 
 
@@ -36,10 +34,9 @@ class Recognised:
 def network_input(line: np.ndarray) -> tuple[np.ndarray, int]:
     """Prepare a gray uint8 line. Returns float32 1 x 3 x 48 x W and the width of the line within W."""
     height, width = line.shape
-    scaled = min(max(1, math.ceil(HEIGHT * width / height)), WIDEST)
+    scaled = min(max(1, HEIGHT * width // height), WIDEST)
     resized = cv2.resize(line, (scaled, HEIGHT), interpolation=cv2.INTER_LINEAR)
-    padded = max(TRAINING_WIDTH, math.ceil(scaled / WIDTH_STEP) * WIDTH_STEP)
-    x = np.zeros((1, 3, HEIGHT, padded), np.float32)
+    x = np.zeros((1, 3, HEIGHT, max(TRAINING_WIDTH, scaled)), np.float32)
     x[:, :, :, :scaled] = resized.astype(np.float32) / 127.5 - 1
     return x, scaled
 
