@@ -73,7 +73,9 @@ def test_what_the_data_does_not_carry_is_none() -> None:
     assert exam_statistics(MARKS[:1]).sd is None
 
 
-@pytest.mark.parametrize(("total", "width", "number"), [(100, 5, 20), (12, 1, 12), (30, 2, 15), (4, 0.2, 20), (0.5, 0.025, 20)])
+@pytest.mark.parametrize(
+    ("total", "width", "number"), [(100, 5, 20), (12, 1, 12), (30, 2, 15), (4, 0.2, 20), (0.5, 0.025, 20)]
+)
 def test_distribution_has_round_bins_that_hold_everybody(total: float, width: float, number: int) -> None:
     scores = np.array([0, total / 2, total, total])
     bins = distribution(scores, total)
