@@ -233,8 +233,10 @@ def _verdicts(measured: _Measured, limits: _Limits) -> list[bool | None]:
     deep = ~ample | (measured.depth >= max(_FAINTEST, _SHALLOW * measured.ink))
     dark = (measured.tone >= limits.tone.marked) & deep
     covered = ample & (measured.cover >= limits.marked) & (measured.depth >= _FAINTEST)
-    marked = (dark | covered) & ~unclear
-    blank = np.where(ample, measured.cover < limits.blank, measured.tone < limits.tone.marked) & ~unclear
+    thin = covered & (measured.tone >= (limits.tone.blank + limits.tone.marked) / 2)
+    marked = (dark | thin) & ~unclear
+    spotted = ample & (measured.cover >= limits.blank) & (measured.tone >= limits.tone.blank / 2)
+    blank = (measured.tone < limits.tone.marked) & ~spotted & ~unclear
     return [True if m else False if b else None for m, b in zip(marked.tolist(), blank.tolist(), strict=True)]
 
 
