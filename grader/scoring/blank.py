@@ -25,6 +25,20 @@ _FORMULA = re.compile(
 _WORDS = {"as", "at", "be", "he", "i", "if", "in", "is", "no", "of", "on", "or", "so", "up", "us"}
 _WORDED = str.maketrans({">": "大于", "<": "小于", "=": "等于"})
 _ALGEBRA = re.compile(r"(?=.*[-+*/^=√])[\w\s.+\-*/^=√()²³]+", re.ASCII)
+# Words that say the same where little else can be said. Not accepted unless listed, but never silently wrong.
+_SYNONYMS = [
+    frozenset(words.split())
+    for words in (
+        "增大 变大 增加 增多 变多 升高 上升 提高 变高 增强 变强 加快 变快 变长 增长",
+        "减小 变小 减少 变少 降低 下降 变低 减弱 变弱 减慢 变慢 变短 缩短",
+        "不变 一样 相同 相等 等于 保持不变",
+        "是 对 正确 能 可以 会 有 true yes t √",
+        "否 不是 错 错误 不能 不可以 不会 没有 无 不 false no f ×",
+        "increase increases increased rise rises goesup larger bigger higher greater",
+        "decrease decreases decreased fall falls goesdown smaller lower less",
+        "same unchanged constant thesame equal staysthesame",
+    )
+]
 _CHINESE = ("零", "一", "二", "三", "四", "五", "六", "七", "八", "九", "十")
 _ENGLISH = (
     "zero",
@@ -88,6 +102,9 @@ def _squeezed(text: str) -> str:
 def _close(text: str, answer: str) -> bool:
     """Whether a marker might accept `text` for `answer`, or a reader might have misread it."""
     given, wanted = normalise(text), normalise(answer)
+    senses = [{place for place, words in enumerate(_SYNONYMS) if one in words} for one in (given, wanted)]
+    if all(senses):  # increases and decreases are two letters apart, and opposites
+        return bool(senses[0] & senses[1])
     if given == wanted or near(given, wanted):  # the same but for the capitals of a formula
         return True
     parts, wanted_parts = _parts(text), _parts(answer)

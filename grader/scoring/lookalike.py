@@ -64,6 +64,8 @@ def near(text: str, answer: str) -> bool:
         return True
     if len(answer) >= 2 and answer in text and not _number_grows(text, answer):
         return True
+    if _han(answer) and len(text) <= 3 and text.startswith(answer):  # 能够 for 能
+        return True
     return _han_slip(text, answer) if any(map(_han, answer)) else _latin_slip(text, answer)
 
 
@@ -143,4 +145,4 @@ def doubtful_at(transcription: Transcription, text: str, answer: str, below: flo
 
 
 def _han(character: str) -> bool:
-    return "㐀" <= character <= "鿿"
+    return len(character) == 1 and "㐀" <= character <= "鿿"
