@@ -188,6 +188,12 @@ def test_names_never_reach_the_form(exam: Exam, tmp_path: Path) -> None:
     assert load_form(tmp_path / "form.json").pages[0].fields
 
 
+def test_a_folder_that_cannot_be_written_is_reported(exam: Exam, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UsageError, match="cannot be written"):
+        print_sheets(exam, tmp_path / "file" / "out")
+
+
 @pytest.mark.parametrize(
     ("candidates", "digits"),
     [((), 8), (("007", "12345"), 5), (("A-1",), 8), (("A-1", "42"), 2), (("1" * 20,), 8)],

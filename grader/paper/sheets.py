@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from grader.errors import UsageError
 from grader.exam.exam import Exam
 from grader.exam.form import Form
 from grader.paper.baseline import with_baseline
@@ -40,11 +41,14 @@ def print_sheets(
     people = roster.candidates if roster is not None else None
     form = lay_out(exam, size=size, candidate_digits=digits or digits_for(people or ()))
     names = {c: roster.name(c) or "" for c in roster.candidates} if roster is not None else {}
-    out.mkdir(parents=True, exist_ok=True)
     pdf = out / "paper.pdf"
-    render_pdf(exam, form, people, pdf, names=names, progress=progress)
-    form = with_baseline(form, pdf)
-    form.save(out / "form.json")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        render_pdf(exam, form, people, pdf, names=names, progress=progress)
+        form = with_baseline(form, pdf)
+        form.save(out / "form.json")
+    except OSError as error:
+        raise UsageError(f"the answer sheets cannot be written: {error}", "choose another folder") from error
     return form
 
 
