@@ -17,7 +17,7 @@ from grader.exam.exam import ShortAnswerItem
 from grader.records import Mark, Response
 from grader.resources import model_path
 from grader.scoring import confidence as odds
-from grader.scoring.lexical import LexicalScorer
+from grader.scoring.lexical import LexicalScorer, statement
 
 TOWEL = "Why does a wet towel dry faster on a windy day?"
 ITEMS = {
@@ -139,6 +139,18 @@ def test_evidence_is_the_clause_that_meets_the_criterion(scorer: LexicalScorer) 
     assert "摩擦力等于推力" in text[slice(*first.evidence)]
     assert "静止" in text[slice(*second.evidence)]
     assert "很大" not in text[slice(*first.evidence)]
+
+
+@pytest.mark.parametrize(
+    ("criterion", "wanted"),
+    [
+        ("说明箱子静止", "箱子静止"), ("能指出：摩擦力等于推力", "摩擦力等于推力"),
+        ("摩擦力等于推力", "摩擦力等于推力"), ("States that wind removes vapour", "wind removes vapour"),
+        ("The student explains why ice floats", "ice floats"), ("Statement of the law", "Statement of the law"), ("explains", "explains"), ("说明", "说明"),
+    ],
+)  # fmt: skip
+def test_a_criterion_is_read_for_what_it_wants_said(criterion: str, wanted: str) -> None:
+    assert statement(criterion) == wanted
 
 
 def test_blank_earns_nothing_with_the_confidence_of_the_reading(scorer: LexicalScorer) -> None:

@@ -7,6 +7,7 @@ An item without a rubric is marked as one criterion whose references are the ref
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -28,6 +29,20 @@ from grader.scoring.text import View, look
 VERSION = "lexical/1"
 _FILES = {"graph": "scorer/lexical.onnx", "words": "scorer/lexical-words.json", "numbers": "scorer/lexical.json"}
 _SIMILAR = 0.3  # least F1 for a clause of a reference answer to stand beside a criterion
+
+
+_INSTRUCTION = re.compile(
+    r"^\s*(?:能|要|应|需|须|学生)*"
+    r"(?:说明|说出|指出|写出|答出|答到|提到|点明|点出|明确)[了出]?[:：，,]?"
+    r"|^\s*(?:(?:the )?(?:answer|student|response) )?"
+    r"(?:states?|mentions?|says?|explains?|notes?|identifies|identify|points? out|recogni[sz]es?)\s+(?:that|how|why)?\s*",
+    re.IGNORECASE,
+)
+
+
+def statement(criterion: str) -> str:
+    """What a criterion wants said, without the words that ask for it ("States that ...", "说明……")."""
+    return _INSTRUCTION.sub("", criterion, count=1).strip() or criterion
 
 
 @dataclass(frozen=True)
@@ -93,7 +108,7 @@ class _Task:
     def __init__(self, item: ShortAnswerItem, language: str, scorer: LexicalScorer) -> None:
         self.item, self.language, self.scorer = item, language, scorer
         self.references = tuple(text for text in item.reference_answers if look(text).tokens)
-        self.criteria = [(c.id, c.marks, self._beside(c.criterion)) for c in item.rubric]
+        self.criteria = [(c.id, c.marks, self._beside(statement(c.criterion))) for c in item.rubric]
         self.step = odds.mark_step([item.max_mark, *(c.marks for c in item.rubric)])
         self.whole = self.references or tuple(text for _, _, texts in self.criteria for text in texts[:1])
 
