@@ -249,7 +249,7 @@ def test_fractions(text: str) -> None:
      "v = s/t = 16/5 = 3.2 m/s", "v=16m/5s=3.2m/s", "3.2m/s=320cm/s", "3.23 m/s",
      "3.168m/s", "3.232m/s", "(3.2 m/s)",
      "3.2 M/S", "192 m/min", "3 1/5 m/s", "答：他的速度是3.2m/s。", "速度为3.2米每秒",
-     "The speed is 3.2 m/s.", "它的速度约为3.2m/s"],
+     "The speed is 3.2 m/s.", "它的速度约为3.2m/s", "3.2 metres per second"],
 )  # fmt: skip
 def test_the_same_speed(text: str) -> None:
     verdict = score_numeric(numeric(), text)

@@ -3,7 +3,7 @@
 A strict grammar over a table of known units; nothing is handed to an expression evaluator. Pint does the
 arithmetic and is loaded on the first conversion only.
 
-    unit   := factor (("*" | "/" | " ") factor)*      (每 is "/")
+    unit   := factor (("*" | "/" | " ") factor)*      (每 and per are "/")
     factor := NAME ["^" integer] | NAME digit | "(" unit ")"
 """
 
@@ -149,7 +149,7 @@ def parse(text: str) -> Unit | None:
 
 @lru_cache(maxsize=4096)
 def _parse(text: str) -> Unit | None:  # noqa: PLR0911, PLR0912 - one scanner, a branch a token
-    text = fold(text).replace("μ", "u").replace("每", "/").strip()
+    text = fold(text).replace("μ", "u").replace("每", "/").replace(" per ", "/").strip()
     for pattern, replacement in _CHINESE_POWERS:
         text = pattern.sub(replacement, text)
     powers: dict[str, int] = {}
