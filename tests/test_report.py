@@ -19,13 +19,14 @@ from report_run import ANSWERS, EVIL, EXAM, form_of, make_run
 
 from grader.cli import cli
 from grader.errors import StoreError
+from grader.flags import FLAGS
 from grader.report import html as html_module
 from grader.report import scans as scans_module
 from grader.report import summary as summary_module
 from grader.report.annotate import COLOURS
 from grader.report.html import write_html
 from grader.report.summary import gather
-from grader.report.words import WORDS
+from grader.report.words import REMEDIES, WORDS
 from grader.report.write import write_report
 from grader.store.store import RunStore
 
@@ -105,6 +106,12 @@ def test_the_page_has_both_languages_everywhere(report: Path) -> None:
     classes = Counter(value for name, value in page.attributes if name == "class" and value in ("zh", "en"))
     assert classes["zh"] == classes["en"] > 100
     assert all(en and zh for en, zh in WORDS.values())
+
+
+def test_every_reason_in_a_ledger_has_a_remedy_in_both_languages() -> None:
+    reasons = {code for code, flag in FLAGS.items() if flag.stage in ("intake", "registration", "identity", "run")}
+    assert set(REMEDIES) == reasons
+    assert all(en and zh for en, zh in REMEDIES.values())
 
 
 @settings(max_examples=25, deadline=None)

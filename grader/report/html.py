@@ -17,7 +17,7 @@ from grader.flags import FLAGS
 from grader.report import charts
 from grader.report.summary import Summary
 from grader.report.thumbnails import crop_picture, page_picture
-from grader.report.words import WORDS, Language, word
+from grader.report.words import REMEDIES, WORDS, Language, word
 from grader.store.store import LedgerRow, ResultRow, RunStore
 
 MAX_CANDIDATES_SHOWN = 300
@@ -33,12 +33,11 @@ class ReviewCard:
 
 @dataclass(frozen=True)
 class PageCard:
-    """A page that was not read, with its picture and the remedy."""
+    """A page that was not read, with its picture. detail: what was met, in the words of the program."""
 
     row: LedgerRow
     picture: str
     detail: str
-    remedy: str
 
 
 def write_html(path: Path, store: RunStore, summary: Summary, language: Language, annotated: bool) -> None:
@@ -72,7 +71,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(t=_both, flag=_flag_words, percent=_percent, number=_number)
+    environment.globals.update(t=_both, flag=_flag_words, remedy=_remedy, percent=_percent, number=_number)
     return environment
 
 
@@ -90,6 +89,11 @@ def _both(key: str, **values: object) -> Markup:
 
 def _flag_words(code: str) -> Markup:
     return _spans(FLAGS[code].zh, FLAGS[code].en)
+
+
+def _remedy(reason: str) -> Markup:
+    en, zh = REMEDIES.get(reason, ("", ""))
+    return _spans(zh, en)
 
 
 def _percent(share: float | None) -> str:
@@ -118,5 +122,5 @@ def _review_cards(store: RunStore, summary: Summary) -> Iterator[ReviewCard]:
 
 def _page_cards(summary: Summary) -> Iterator[PageCard]:
     for row in summary.not_read:
-        detail, _, remedy = row.detail.partition("\n  remedy: ")
-        yield PageCard(row, page_picture(row.file, row.page), detail.removeprefix(f"{row.file}: "), remedy)
+        detail = row.detail.partition("\n  remedy: ")[0]
+        yield PageCard(row, page_picture(row.file, row.page), detail.removeprefix(f"{row.file}: "))

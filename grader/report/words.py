@@ -135,6 +135,41 @@ WORDS: dict[str, tuple[str, str]] = {
     "theme": ("Language", "语言"),
 }
 
+# reason in the ledger: what to do about it (English, Chinese)
+REMEDIES: dict[str, tuple[str, str]] = {
+    "empty_file": ("Copy or scan the file again.", "请重新复制或扫描该文件。"),
+    "not_an_image": ("Give JPEG, PNG, TIFF or PDF files.", "请提供 JPEG、PNG、TIFF 或 PDF 文件。"),
+    "unsupported_kind": (
+        "Save as JPEG; on an iPhone: Settings, Camera, Formats, Most Compatible.",
+        "请另存为 JPEG；iPhone：设置→相机→格式→兼容性最佳。",
+    ),
+    "truncated": ("Scan the page again, or export it again.", "请重新扫描或重新导出。"),
+    "encrypted": ("Save the PDF without a password.", "请另存为不加密的 PDF。"),
+    "too_large": ("Scan at 300 dpi.", "请以 300 dpi 扫描。"),
+    "too_small": ("Scan at 150 dpi or more.", "请以 150 dpi 以上扫描。"),
+    "blurred": ("Scan it, or photograph it again holding still.", "请扫描，或持稳后重拍。"),
+    "too_dark": ("Scan it, or photograph it again in better light.", "请扫描，或在光线充足处重拍。"),
+    "low_contrast": ("Scan it darker, or photograph it again in even light.", "请调深扫描，或在均匀光线下重拍。"),
+    "blank_page": ("Nothing to do if the page is a blank back.", "若为空白背面，可忽略。"),
+    "cropped": ("Scan or photograph the whole page.", "请扫描或拍摄完整页面。"),
+    "unreadable_file": ("Check that the file exists and may be read.", "请检查文件是否存在及读取权限。"),
+    "duplicate_file": ("Nothing to do: the first one counts.", "无须处理：以先读到的为准。"),
+    "crashed": ("Mark this page by hand and report the file.", "请人工评阅该页，并反馈此文件。"),
+    "internal_error": ("Mark this page by hand and report the error.", "请人工评阅该页，并反馈此错误。"),
+    "timed_out": ("Scan at 300 dpi or less, or mark by hand.", "请以不超过 300 dpi 重新扫描，或人工评阅。"),
+    "no_fiducials": ("Scan the whole page with all four corners.", "请完整扫描，四角标记须可见。"),
+    "residual": ("Flatten the page and scan it again.", "请压平后重新扫描。"),
+    "wrong_form": ("Sort the page into the run of its own exam.", "请归入所属考试后再处理。"),
+    "code_damaged": ("Scan the page again, or mark it by hand.", "请重新扫描，或人工评阅。"),
+    "identity_unread": ("Look who wrote the page.", "请人工确认考生身份。"),
+    "identity_doubtful": ("Check the candidate number on the page.", "请核对页面上的考生号。"),
+    "identity_conflict": ("Decide which of the two numbers is right.", "请判定哪个考生号正确。"),
+    "identity_unknown": ("Check the number against the list of candidates.", "请与考生名单核对。"),
+    "duplicate_page": ("Nothing to do: the first scan counts.", "无须处理：以先读到的扫描为准。"),
+    "duplicate_differs": ("Compare the two scans.", "请比对两次扫描。"),
+    "missing_page": ("Look for the page and add its scan to the run.", "请查找该页并补充扫描。"),
+}
+
 
 def word(key: str, language: Language) -> str:
     """One word or sentence. Raises KeyError for a key that is not listed."""
