@@ -144,9 +144,9 @@ def test_evidence_is_the_clause_that_meets_the_criterion(scorer: LexicalScorer) 
 @pytest.mark.parametrize(
     ("criterion", "wanted"),
     [
-        ("说明箱子静止", "箱子静止"), ("能指出：摩擦力等于推力", "摩擦力等于推力"),
-        ("摩擦力等于推力", "摩擦力等于推力"), ("States that wind removes vapour", "wind removes vapour"),
-        ("The student explains why ice floats", "ice floats"), ("Statement of the law", "Statement of the law"), ("explains", "explains"), ("说明", "说明"),
+        ("说明箱子静止", "箱子静止"), ("能指出：摩擦力等于推力", "摩擦力等于推力"), ("摩擦力大", "摩擦力大"),
+        ("States that wind removes vapour", "wind removes vapour"), ("explains", "explains"), ("说明", "说明"),
+        ("The student explains why ice floats", "ice floats"), ("Statement of the law", "Statement of the law"),
     ],
 )  # fmt: skip
 def test_a_criterion_is_read_for_what_it_wants_said(criterion: str, wanted: str) -> None:
