@@ -34,7 +34,8 @@ _SIMILAR = 0.3  # least F1 for a clause of a reference answer to stand beside a 
 _ASKS_ZH = r"(?:能|要|应|需|须|学生)*(?:说[明出]|指出|写出|答[出到]|提到|点[明出]|明确)[了出]?[:：，,]?"
 _ASKS_EN = (
     r"(?:(?:the )?(?:answer|student|response) )?"
-    r"(?:states?|mentions?|says?|explains?|notes?|identifies|identify|points? out|recogni[sz]es?)\s+(?:that|how|why)?\s*"
+    r"(?:states?|mentions?|says?|explains?|notes?|identifies|identify|points? out|recogni[sz]es?)"
+    r"\s+(?:that|how|why)?\s*"
 )
 _INSTRUCTION = re.compile(rf"^\s*(?:{_ASKS_ZH}|{_ASKS_EN})", re.IGNORECASE)
 
