@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from grader.errors import FormError, Problem
 from grader.exam.exam import Exam
 from grader.exam.form import Form
+from grader.scoring import marking
 
 if TYPE_CHECKING:
     from grader.reading.roster import Roster
@@ -21,11 +22,13 @@ class Settings:
     """Settings that can change a mark; stored with the run, and a resumed run must have the same.
 
     ocr, scorer: names in grader.registry. pdf_dpi: resolution at which vector PDF pages are rendered.
+    marking: when a reading is too doubtful for its mark to be final.
     """
 
     ocr: str = "ppocr"
     scorer: str = "lexical"
     pdf_dpi: int = 200
+    marking: marking.Settings = marking.Settings()
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ class PageReader:
         identity = identify(registration, readings, self.job.roster, page_form)
         responses = responses_of(page_form, readings, identity.candidate, self.job.exam.exam.language)
         with self._stage("scoring"):
-            marks = mark_responses(self.job.exam, responses, self.scorer)
+            marks = mark_responses(self.job.exam, responses, self.scorer, self.job.settings.marking)
         crops.update(self._flagged_marks(page, page_form, registration, readings))
         doubtful = identity.flags or (() if identity.candidate else ("identity_unread",))
         return PageResult(

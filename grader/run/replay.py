@@ -17,6 +17,7 @@ from grader.exam.form import Form, TextField
 from grader.records import Mark, PageRef, PageResult, Reading
 from grader.run.job import Job, Settings
 from grader.run.pipeline import PageReader, responses_of
+from grader.scoring import marking
 from grader.store.store import PageRecord, RunStore
 
 Source = Literal["scan", "crops"]
@@ -44,7 +45,8 @@ def stored_job(store: RunStore) -> Job:
         raise StoreError(f"{store.folder} holds no run yet", "run grader run into it first")
     exam = Exam.model_validate(meta["exam"])
     form = Form.model_validate(meta["form"])
-    return Job(exam, form, Path(meta["form_folder"]), None, Settings(**meta["settings"]))
+    settings = Settings(**{**meta["settings"], "marking": marking.Settings(**meta["settings"]["marking"])})
+    return Job(exam, form, Path(meta["form_folder"]), None, settings)
 
 
 def replay(store: RunStore, candidate: str | None = None, item: str | None = None) -> Iterator[Replayed]:
@@ -124,4 +126,4 @@ def _from_crops(reader: PageReader, store: RunStore, record: PageRecord) -> tupl
         )
     candidate = stored.marks[0].candidate if stored.marks else ""
     responses = responses_of(page_form, readings, candidate, reader.job.exam.exam.language)
-    return tuple(mark_responses(reader.job.exam, responses, reader.scorer))
+    return tuple(mark_responses(reader.job.exam, responses, reader.scorer, reader.job.settings.marking))
