@@ -70,9 +70,9 @@ def _exams() -> str:
 
 
 def _font() -> str:
-    from grader.paper.fonts import print_font
+    from grader.resources import font_path
 
-    return str(print_font())
+    return str(font_path("NotoSansSC-Regular.ttf"))
 
 
 def _disk() -> Finding:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ class Settings:
     ocr: str = "ppocr"
     scorer: str = "lexical"
     pdf_dpi: int = 200
-    marking: marking.Settings = marking.Settings()
+    marking: marking.Settings = field(default_factory=marking.Settings)
 
 
 @dataclass(frozen=True)
