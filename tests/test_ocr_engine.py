@@ -147,6 +147,24 @@ def test_a_lone_upright_is_no_frame():
     assert not vertical_rules(mask)[:, 100:103].any()
 
 
+def test_stems_of_digits_in_a_tight_crop_are_no_cell_borders(engine: PPOCR):
+    mask = np.zeros((52, 216), np.uint8)
+    mask[11:44, [30, 31, 90, 91, 150, 151, 190, 191]] = 1
+    assert not vertical_rules(mask).any()
+    picture = write(empty(52, 216), "4111.96N", (20, -2))
+    read = engine.read(scanned(picture), alphabet="number")
+    assert (read.text, blocking(read.flags)) == ("4111.96N", False)
+
+
+def test_digits_in_printed_cells(engine: PPOCR):
+    box = framed(empty(90, 8 * 66 + 4), ink=110)
+    for place, digit in enumerate("20240715"):
+        box = write(box, digit, (18 + place * 66, 14))
+        cv2.line(box, (2 + place * 66, 0), (2 + place * 66, 89), 110, 2)
+    read = engine.read(scanned(box), alphabet="digits")
+    assert (read.text, blocking(read.flags)) == ("20240715", False)
+
+
 def test_superscripts_are_marked_and_flagged(engine: PPOCR):
     base = write(empty(), "3.2×10")
     width = int(ImageFont.truetype(str(font_path("PatrickHand-Regular.ttf")), 44).getlength("3.2×10"))

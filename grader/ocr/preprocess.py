@@ -99,9 +99,7 @@ def horizontal_rules(mask: np.ndarray) -> np.ndarray:
         return rules
     # A rule that leans by a pixel or two breaks into pieces: find the pieces, then join them along the line.
     pieces = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((1, piece), np.uint8))
-    joined = cv2.morphologyEx(
-        cv2.dilate(pieces, np.ones((3, 1), np.uint8)), cv2.MORPH_CLOSE, np.ones((1, 2 * piece + 1), np.uint8)
-    )
+    joined = _closed(cv2.dilate(pieces, np.ones((3, 1), np.uint8)), 1, 2 * piece + 1)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
     for label in range(1, count):
         left, _, length, tall, _ = stats[label]
@@ -114,6 +112,13 @@ def horizontal_rules(mask: np.ndarray) -> np.ndarray:
             continue
         rules |= _without_crossings(mask, part, int(np.ceil(thickness)))
     return rules
+
+
+def _closed(mask: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """Morphological closing that does not reach out to the edges of the picture."""
+    padded = cv2.copyMakeBorder(mask, rows, rows, columns, columns, cv2.BORDER_CONSTANT, value=0)
+    closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, np.ones((rows, columns), np.uint8))
+    return np.asarray(closed[rows:-rows, columns:-columns])
 
 
 def _without_crossings(mask: np.ndarray, part: np.ndarray, thickness: int) -> np.ndarray:
@@ -135,9 +140,7 @@ def vertical_rules(mask: np.ndarray) -> np.ndarray:
     if height < 16 or width < 8:
         return rules
     pieces = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((max(8, height // 3), 1), np.uint8))
-    joined = cv2.morphologyEx(
-        cv2.dilate(pieces, np.ones((1, 3), np.uint8)), cv2.MORPH_CLOSE, np.ones((height // 2 | 1, 1), np.uint8)
-    )
+    joined = _closed(cv2.dilate(pieces, np.ones((1, 3), np.uint8)), height // 2 | 1, 1)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
     sides: list[int] = []
     inner: list[int] = []
