@@ -14,8 +14,8 @@ from grader.ocr.alphabet import confusable
 from grader.ocr.ctc import Symbol
 
 # Fitted by maximum likelihood on rendered handwriting (see benchmarks/ocr_confidence.py), never on real crops.
-SHARPNESS = 1.8
-DOUBTFUL_LINE = 0.6  # below this probability that a line is exactly right, a short answer needs a person
+SHARPNESS = 1.4
+DOUBTFUL_LINE = 0.7  # below this probability that a line is exactly right, a short answer needs a person
 DOUBTFUL_CHARACTER = 0.75  # the same for the mean character of running text, which bears single errors
 _RIVAL = 0.08  # a look-alike with this probability is a real alternative
 
