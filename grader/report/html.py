@@ -13,7 +13,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from grader.flags import FLAGS
+from grader.flags import FLAGS, Flag
 from grader.report import charts
 from grader.report.summary import Summary
 from grader.report.thumbnails import crop_picture, page_picture
@@ -109,9 +109,9 @@ def _number(value: float | None, digits: int = 2) -> str:
     return text.replace("-", "−")
 
 
-def _flag_rows(summary: Summary) -> list[tuple[str, str, int]]:
-    """Code, stage and count of what was flagged on answers, most frequent first."""
-    return [(code, FLAGS[code].stage, count) for code, count in summary.flags.most_common()]
+def _flag_rows(summary: Summary) -> list[tuple[Flag, int]]:
+    """What was flagged on answers and how often, most frequent first."""
+    return [(FLAGS[code], count) for code, count in summary.flags.most_common()]
 
 
 def _review_cards(store: RunStore, summary: Summary) -> Iterator[ReviewCard]:

@@ -80,8 +80,11 @@ WORDS: dict[str, tuple[str, str]] = {
     "share": ("Share", "比例"),
     "rest_mean": ("Mean on the other items", "其余题目得分率"),
     "no_answer": ("no answer", "未作答"),
-    "flags": ("Why a person must look", "复核原因"),
-    "flags_note": ("An answer can have several.", "同一作答可有多个原因。"),
+    "flags": ("Flags on answers", "作答标记"),
+    "flags_note": (
+        "An answer can have several. Those in amber keep it from being final until a person has looked.",
+        "同一作答可有多个标记。琥珀色者须人工查看后方可定分。",
+    ),
     "flag": ("Code", "代码"),
     "meaning": ("Meaning", "含义"),
     "stage": ("Stage", "环节"),
