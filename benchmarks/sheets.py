@@ -35,6 +35,8 @@ _FORMS = {
     "misc/cn_webcam_1": "misc/cn_webcam",
     "misc/es_crosses_1": "misc/es_crosses",
     "misc/rbaron_moire": "misc/rbaron",
+    "omrchecker/upsc_angle1": "omrchecker/upsc",
+    "omrchecker/upsc_rgb": "omrchecker/upsc",
     "openmcr/core3_02": "openmcr/75",
     "openmcr/core3_03": "openmcr/75",
     "openmcr/core3_06": "openmcr/75",
@@ -47,8 +49,6 @@ _TEMPLATES = {
     "omrchecker/mcq200_type1": "community/UmarFarootAPS",
     "omrchecker/mobile_sheet1": "sample1",
     "omrchecker/survey1": "community/DomBrzezinski",
-    "omrchecker/upsc_angle1": "community/UPSC-mock",
-    "omrchecker/upsc_rgb": "sample3/colored-thick-sheet",
 }
 
 
@@ -94,10 +94,10 @@ def all_sheets() -> list[Sheet]:
 def truth_name(field: str, number: int, truth: Mapping[str, Any]) -> str:
     """The truth's name of a form's field: some layouts write q1 or Q1, one the whole question."""
     known = {**truth["answers"], **truth.get("fields", {})}
-    for name in (field, field[1:], {"Roll": "roll", "Roll_no": "roll"}.get(field, "")):
+    for name in (field, field[1:] if field[0] in "qQ" else "", {"Roll": "roll", "Roll_no": "roll"}.get(field, "")):
         if name in known:
             return name
-    return str(number + 1)
+    return str(number + 1) if " " in field else field
 
 
 def agrees(reading: Reading, truth: str | Sequence[str]) -> bool:

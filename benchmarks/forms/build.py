@@ -214,7 +214,7 @@ def misc() -> None:
         if 49 + 4 * row + column <= 87
     ]
     frame = ContourMethod(corners=((0, 0), (1200, 0), (1200, 720), (0, 720)))
-    save("misc/cn_webcam", "cn_webcam_1: the printed frame", (1200, 720), answers, frame, limit=8)
+    save("misc/cn_webcam", "cn_webcam_1: the printed frame", (1200, 720), answers, frame, limit=10)
 
     columns = ((118.5, 38.7), (346, 38.7), (568, 38.7), (803.5, 38.7), (1050, 43.5))
     crosses = [
@@ -225,8 +225,20 @@ def misc() -> None:
         for block, (x, step) in enumerate(columns)
         for row in range(20)
     ]
-    header = ContourMethod(corners=((286, 437), (1184, 437), (1184, 520), (286, 520)))
-    save("misc/es_crosses", "es_crosses_1: the frame of the header", (1240, 1754), crosses, header, limit=8)
+    middle = ContourMethod(corners=((496.5, 552.5), (706.5, 552.5), (710.5, 1660.5), (500.5, 1660.5)))
+    save("misc/es_crosses", "es_crosses_1: the frame of questions 41 to 60", (1240, 1754), crosses, middle, limit=8)
+
+
+def upsc() -> None:
+    """160 questions, four small squares; the printed head (booklet, roll number) is covered on one of the photos."""
+    fields = []
+    for block, x in enumerate((404.5, 638.5, 873.5, 1109.5)):
+        for row in range(40):
+            number = str(40 * block + row + 1)
+            points = [(label, x + 47.3 * n, 507.5 + 26.03 * row) for n, label in enumerate("ABCD")]
+            fields.append(MarksField(id=number, item=number, bubbles=bubbles(points, 22, 22, "ellipse")))
+    squares = marks("square", 14, (100, 100), (1300, 100), (1300, 1540), (100, 1540))
+    save("omrchecker/upsc", "160 questions; upsc_rgb", (1400, 1640), fields, MarkersMethod(), squares, limit=6)
 
 
 def zhongkao() -> None:
@@ -256,4 +268,5 @@ if __name__ == "__main__":
     formscanner()
     amc()
     misc()
+    upsc()
     zhongkao()

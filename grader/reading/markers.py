@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations, product
 from pathlib import Path
 
 import cv2
@@ -19,7 +18,9 @@ from grader.records import Page
 HANDLES_TURNS = True
 _SIDE = 720
 _PAGE_SHARE = (0.18, 1.15)  # the marks' distance, as a share of the picture's side
-_MOST = 9  # candidates of a kind that are tried together
+_MOST = 9  # places that look like the picture of the mark
+_OUTER, _LARGEST = 14, 8  # shapes of a kind that are tried for a mark: the outermost, the largest of the rest
+_LIKELY = 400  # ways to assign shapes to marks that are looked at closely
 _TRIED = 24  # poses that the form's print decides between
 _MATCH = 0.45  # correlation from which something is a candidate for the mark
 
@@ -102,10 +103,8 @@ def _fits(
     sizes = np.array([f.size for f in wanted])
     area = shape[0] * shape[1]
     fits: list[Pose] = []
-    for chosen in _assignments([found[number] for number in outer]):
+    for chosen in _assignments([found[number] for number in outer], sizes[outer], area):
         at = np.array([one.at for one in chosen])
-        if abs(cv2.contourArea(at.astype(np.float32))) < 0.03 * area or not _convex(at):
-            continue
         matrix = cv2.getPerspectiveTransform(model[outer].astype(np.float32), at.astype(np.float32))
         if np.linalg.det(matrix) <= 0:
             continue
@@ -133,27 +132,33 @@ def _outermost(model: np.ndarray) -> list[int]:
     return [int(np.linalg.norm(model - corner, axis=1).argmin()) for corner in corners]
 
 
-def _assignments(found: Sequence[Sequence[Shape]]) -> list[tuple[Shape, ...]]:
-    """Ways to give a shape to each of four fiducials, those of like sizes."""
-    if all(one is found[0] or [id(s) for s in one] == [id(s) for s in found[0]] for one in found):
-        alike = found[0][:24]
-        ways: list[tuple[Shape, ...]] = []
-        for four in combinations(alike, 4):
-            if max(s.size for s in four) > 2 * min(s.size for s in four):
-                continue
-            around = _clockwise(four)
-            ways.extend(tuple(around[turn:] + around[:turn]) for turn in range(4))
-        return ways
-    return [four for four in product(*(one[:14] for one in found)) if len({id(s) for s in four}) == 4]
+def _assignments(found: Sequence[Sequence[Shape]], sizes: np.ndarray, area: float) -> list[tuple[Shape, ...]]:
+    """Ways to give a shape to each of four fiducials (clockwise) so that they span a convex quadrilateral and
+    their sizes are in proportion, those that span most first."""
+    lists = [_promising(one) for one in found]
+    if not all(lists):
+        return []
+    numbers = np.stack([n.ravel() for n in np.meshgrid(*(np.arange(len(one)) for one in lists), indexing="ij")], 1)
+    at = np.stack([np.array([s.at for s in one])[numbers[:, k]] for k, one in enumerate(lists)], axis=1)
+    size = np.stack([np.array([s.size for s in one])[numbers[:, k]] for k, one in enumerate(lists)], axis=1) / sizes
+    sides = np.roll(at, -1, axis=1) - at
+    turns = sides[:, :, 0] * np.roll(sides, -1, axis=1)[:, :, 1] - sides[:, :, 1] * np.roll(sides, -1, axis=1)[:, :, 0]
+    spans = (turns[:, [0, 2]].sum(axis=1)) / 2
+    likely = np.flatnonzero((turns > 0).all(axis=1) & (spans > 0.03 * area) & (size.max(axis=1) < 2 * size.min(axis=1)))
+    likely = likely[np.argsort(-spans[likely], kind="stable")][:_LIKELY]
+    return [tuple(one[n] for one, n in zip(lists, numbers[row], strict=True)) for row in likely]
 
 
-def _clockwise(four: Sequence[Shape]) -> list[Shape]:
-    middle = np.mean([s.at for s in four], axis=0)
-    return sorted(four, key=lambda s: float(np.arctan2(*(s.at - middle)[::-1])))
-
-
-def _convex(at: np.ndarray) -> bool:
-    return bool(cv2.isContourConvex(at.astype(np.float32)))
+def _promising(shapes: Sequence[Shape]) -> list[Shape]:
+    """The outermost shapes, since marks frame a page, and the largest."""
+    left = list(shapes)
+    chosen: list[Shape] = []
+    for _ in range(2):
+        if len(left) > 3 and len(chosen) < _OUTER:
+            hull = cv2.convexHull(np.array([s.at for s in left], np.float32), returnPoints=False).ravel()
+            chosen.extend(left[n] for n in hull[: _OUTER - len(chosen)])
+            left = [s for n, s in enumerate(left) if n not in set(hull.tolist())]
+    return [*chosen, *sorted(left, key=lambda s: -s.size)[:_LARGEST]]
 
 
 def _local_scale(matrix: np.ndarray, model: np.ndarray) -> np.ndarray:

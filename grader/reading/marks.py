@@ -33,12 +33,13 @@ class _Limits:
     """For each bubble: below `blank` its cover is blank, from `marked` on a mark; between is doubt.
 
     tone: the same for tone; with more than its `blank` a bubble that has no cover holds a residue, as of an
-    erased mark.
+    erased mark. fills: only filled bubbles count.
     """
 
     blank: np.ndarray
     marked: np.ndarray
     tone: ToneLimits
+    fills: np.ndarray
 
 
 _COVER = {"any": (0.05, 0.10), "fill": (0.15, 0.35)}
@@ -47,9 +48,9 @@ _UNLIT = 0.35  # where "paper" is so much darker than the page's, a bubble is hi
 _AMPLE = 0.6  # share of the inside that print must leave free
 _HEAVY = 0.2  # print inside one kind of bubble may be darker than inside another by this much
 _SHALLOW = 0.45  # an erased mark is less deep than this share of a mark
-_FILLED = 0.5
+_FILLED = 0.4
 _ENOUGH = 6  # blank bubbles show what is printed
-_STROKE_END = 0.25  # of the small field off a corner: a stroke goes through it
+_STROKE_ENDS = (0.02, 0.1)  # share of the field off a corner under ink: at the least inked, and at the next
 _NEIGHBOURS = np.ones((3, 3), np.uint8)  # printed letters may be off by a sample
 
 
@@ -187,25 +188,27 @@ def _centre(values: np.ndarray) -> tuple[float, float]:
 
 
 def _struck(dark: np.ndarray, cover: np.ndarray, plan: Layout) -> np.ndarray:
-    """Filled bubbles that are crossed out (n bool): strokes run out at three of their four corners or more."""
+    """Filled bubbles that are crossed out (n bool): strokes run out at all four of their corners.
+
+    A fill that goes over the outline does so at one corner or two.
+    """
     struck = np.zeros(len(dark), bool)
     filled = np.flatnonzero(cover > _FILLED)
     if len(filled):
         corners = _corners(plan, *dark.shape[1:])[filled]
         inked = dark[filled].astype(np.float32)
-        ends = sum(_mean(inked, (corners == corner).astype(np.float32)) > _STROKE_END for corner in (1, 2, 3, 4))
-        struck[filled] = np.asarray(ends) >= 3
+        ends = np.sort([_mean(inked, (corners == corner).astype(np.float32)) for corner in (1, 2, 3, 4)], axis=0)
+        struck[filled] = (ends[0] > _STROKE_ENDS[0]) & (ends[1] > _STROKE_ENDS[1])
     return struck
 
 
 @by_identity
 def _corners(plan: Layout, rows: int, columns: int) -> np.ndarray:
-    """1 to 4 for the samples just off the four corners of a bubble's box, else 0: n x rows x columns."""
+    """1 to 4 for the samples above and below the four corners of a bubble's box, else 0: n x rows x columns."""
     across = ((np.arange(columns) + 0.5) / columns - 0.5) * plan.reach[:, 0, None]
     down = ((np.arange(rows) + 0.5) / rows - 0.5) * plan.reach[:, 1, None]
-    near, far = 0.53, 0.68  # of the box's size, from its middle
-    beside = ((np.abs(across) > near) & (np.abs(across) < far))[:, None, :]
-    above = ((np.abs(down) > near) & (np.abs(down) < far))[:, :, None]
+    beside = ((np.abs(across) > 0.40) & (np.abs(across) < 0.62))[:, None, :]  # of the box's size, from its middle
+    above = ((np.abs(down) > 0.50) & (np.abs(down) < 0.70))[:, :, None]
     which = 1 + (across > 0)[:, None, :] + 2 * (down > 0)[:, :, None]
     return np.where(beside & above, which, 0).astype(np.uint8)
 
@@ -224,6 +227,7 @@ def _limits(plan: Layout, measured: _Measured) -> _Limits:
         base + np.maximum(low, 5 * spread),
         base + np.maximum(high, 8 * spread),
         tone_limits(measured.tone),
+        np.repeat([field.style == "fill" for field in plan.fields], lengths),
     )
 
 
@@ -231,9 +235,10 @@ def _verdicts(measured: _Measured, limits: _Limits) -> list[bool | None]:
     """Of each bubble: True marked, False blank, None neither for certain."""
     ample, unclear = measured.ample, measured.unclear
     deep = ~ample | (measured.depth >= max(_FAINTEST, _SHALLOW * measured.ink))
-    dark = (measured.tone >= limits.tone.marked) & deep
+    wide = ~limits.fills | ~ample | (measured.cover >= limits.marked)  # where only fills count, strokes do not
+    dark = (measured.tone >= limits.tone.marked) & deep & wide
     covered = ample & (measured.cover >= limits.marked) & (measured.depth >= _FAINTEST)
-    thin = covered & (measured.tone >= (limits.tone.blank + limits.tone.marked) / 2)
+    thin = covered & ~limits.fills & (measured.tone >= (limits.tone.blank + limits.tone.marked) / 2)
     marked = (dark | thin) & ~unclear
     spotted = ample & (measured.cover >= limits.blank) & (measured.tone >= limits.tone.blank / 2)
     blank = (measured.tone < limits.tone.marked) & ~spotted & ~unclear
@@ -242,7 +247,7 @@ def _verdicts(measured: _Measured, limits: _Limits) -> list[bool | None]:
 
 def _confidences(measured: _Measured, limits: _Limits) -> list[float]:
     """How far each bubble is from the limits: 0.5 between them, 1 far away, 0 unseen."""
-    ratio = np.maximum(measured.cover, 0) / ((limits.blank + limits.marked) / 2)
+    ratio = np.maximum(measured.tone, 0) / ((limits.tone.blank + limits.tone.marked) / 2)
     sure = np.where(ratio < 1, 1 - 0.5 * ratio**2, 1 - 0.5 / np.maximum(ratio, 1) ** 2)
     return np.where(measured.unclear, 0, sure).astype(np.float64).round(4).tolist()
 

@@ -40,7 +40,7 @@ FIELD_TYPES: dict[str, tuple[tuple[str, ...], str]] = {
     "QTYPE_MCQ5_RTL": (tuple("EDCBA"), "horizontal"),
 }
 _BRIGHTNESS_ONLY = {"GaussianBlur", "MedianBlur", "Levels"}
-_LOOSE = 0.4  # of a bubble's smaller side: how far bubbles may be from where the layout has them
+_LOOSE = 0.3  # of a bubble's smaller side: how far bubbles may be from where the layout has them
 _RANGE = re.compile(r"([^.\d]+)(\d+)\.{2,3}(\d+)")
 _IDENTITY = re.compile(r"roll|student|candidate|regist|考号|考生号|准考证", re.IGNORECASE)
 

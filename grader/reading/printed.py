@@ -21,11 +21,15 @@ from grader.records import Page
 Pose = tuple[np.ndarray, float]  # 3x3 from form units to pixels; residual in form units
 
 _CLIP = 0.35  # darkness counts up to here: print, not the marks on it
-_TOLD_APART = 1.15  # the right way up is sharper than another by this factor
+_TOLD_APART = 1.3  # the right pose is sharper than others by this factor
+_FITTED = 6  # poses that are looked at closely
 _FAINTEST_PRINT = 0.012  # sharpness below which no print is seen at all
 _ALIKE = 0.5  # correlation from which a bubble's place is believed
 _WIDEN = 1.9  # bubbles are looked for within this many times their box
 _ROUNDS = 3
+_SEEN = 0.3  # share of the bubbles that must be clearly seen
+_REGIONS = 4  # parts along each side of the page that must fit, each by itself
+_FARTHEST = 1.5  # of a bubble's size: a fit that moves one farther runs away
 _LEGIBLE = 0.05  # letters the right way up look more like themselves by this much correlation
 
 
@@ -46,24 +50,40 @@ def settle(page: Page, page_form: PageForm, form: Form, poses: list[Pose]) -> li
     )
     if not scored or scored[0][0] < _FAINTEST_PRINT:
         return []
-    rivals = [scored[0][1]]
-    for score, number in scored[1:]:
-        turns = {_turn(page_form, poses[rival][0]) for rival in rivals}
-        if score * _TOLD_APART >= scored[0][0] and _turn(page_form, poses[number][0]) not in turns:
-            rivals.append(number)
-    fitted = [_fit(page.gray, poses[rival], plan) if form.align_bubbles else poses[rival] for rival in rivals]
-    return fitted if len(fitted) == 1 else _upright(page.gray, fitted, plan)
+    likely = [poses[number] for score, number in scored if score * _TOLD_APART >= scored[0][0]][:_FITTED]
+    if form.align_bubbles:
+        likely = [_fit(page.gray, pose, plan) for pose in likely]
+        likely = [pose for pose in likely if pose[1] <= form.max_residual] or [min(likely, key=lambda pose: pose[1])]
+    return _one(page, page_form, plan, _distinct(page_form, likely))
 
 
-def _upright(gray: np.ndarray, poses: list[Pose], plan: Layout) -> list[Pose]:
-    """Of poses that differ by a turn, the one with its bubbles' letters the right way up; [] if none clearly is."""
-    fitting = [pose for pose in poses if np.isfinite(pose[1])]
-    if len(fitting) < 2:
-        return fitting or poses[:1]
-    legible = sorted(((legibility(gray, pose[0], plan), number) for number, pose in enumerate(fitting)), reverse=True)
-    if legible[0][0] < legible[1][0] + _LEGIBLE:
+def _distinct(page_form: PageForm, poses: list[Pose]) -> list[Pose]:
+    """Poses that put the page at different places, each at its best residual."""
+    kept: list[tuple[np.ndarray, Pose]] = []
+    for pose in sorted(poses, key=lambda pose: pose[1]):
+        corners = _at(pose[0], _corners(page_form))
+        near = 0.02 * float(np.linalg.norm(corners[2] - corners[0]))
+        if not any(np.abs(corners - others).max() < near for others, _ in kept):
+            kept.append((corners, pose))
+    return [pose for _, pose in kept]
+
+
+def _one(page: Page, page_form: PageForm, plan: Layout, poses: list[Pose]) -> list[Pose]:
+    """The one pose that is left when those that lie another way up are told apart by the bubbles' letters, and
+    others by a residual that is less than half; [] where that leaves doubt."""
+    turn = _turn(page_form, poses[0][0])
+    same = [pose for pose in poses if _turn(page_form, pose[0]) == turn]
+    if len(same) < len(poses):
+        legible = [legibility(page.gray, pose[0], plan) for pose in poses]
+        best = int(np.argmax(legible))
+        turn = _turn(page_form, poses[best][0])
+        same = [pose for pose in poses if _turn(page_form, pose[0]) == turn]
+        other = max(value for value, pose in zip(legible, poses, strict=True) if _turn(page_form, pose[0]) != turn)
+        if legible[best] < other + _LEGIBLE:
+            return []
+    if len(same) > 1 and same[0][1] > 0.5 * same[1][1]:
         return []
-    return [fitting[legible[0][1]]]
+    return same[:1]
 
 
 def _inside(page: Page, page_form: PageForm, matrix: np.ndarray) -> bool:
@@ -107,7 +127,7 @@ def _groups(plan: Layout) -> list[np.ndarray]:
 
 def _sharpness(gray: np.ndarray, matrix: np.ndarray, plan: Layout) -> float:
     """Contrast of the median pictures of bubbles that look alike, weighted by their number."""
-    patches = sample(gray, matrix, plan)
+    patches = sample(gray, matrix, _widened(plan))
     darkness = np.clip(patches.darkness, 0, _CLIP)
     darkness[patches.outside] = 0
     total = count = 0.0
@@ -123,25 +143,47 @@ def _sharpness(gray: np.ndarray, matrix: np.ndarray, plan: Layout) -> float:
 def _fit(gray: np.ndarray, pose: Pose, plan: Layout) -> Pose:
     """The pose fitted to the bubbles, with the root mean square distance of those that are clearly seen.
 
-    Where too few are seen, the pose as it was, with an infinite residual: nothing vouches for it.
+    Where too few are seen, the pose as it was, with an infinite residual: nothing vouches for it. A step that
+    brings the bubbles no nearer to their places is not taken.
     """
     matrix = pose[0]
-    residual = np.inf
-    for round_number in range(_ROUNDS):
-        offsets, seen = _offsets(gray, matrix, plan)
-        if seen.sum() < max(6, 0.3 * len(seen)):
+    offsets, seen = _offsets(gray, matrix, plan)
+    residual = _trimmed(offsets[seen])
+    for _ in range(_ROUNDS):
+        if seen.sum() < max(6, _SEEN * len(seen)):
             return pose[0], np.inf
-        target = plan.centres[seen] + offsets[seen]
-        step = _smooth(plan.centres[seen], target, plan)
-        if step is None:
-            return pose[0], np.inf
-        error = np.linalg.norm(_at(step, plan.centres[seen]) - target, axis=1)
-        residual = float(np.sqrt(np.mean(np.sort(error)[: int(np.ceil(0.9 * len(error)))] ** 2)))
-        moved = np.abs(_at(step, plan.centres) - plan.centres) / plan.sizes
-        if moved.max() > (1.5, 1.0, 0.6)[round_number]:
-            return pose[0], np.inf  # the fit runs away: these are not the form's bubbles
-        matrix = matrix @ step
-    return matrix / matrix[2, 2], residual
+        step = _smooth(plan.centres[seen], plan.centres[seen] + offsets[seen], plan)
+        if step is None or (np.abs(_at(step, plan.centres) - plan.centres) / plan.sizes).max() > _FARTHEST:
+            break
+        next_offsets, next_seen = _offsets(gray, matrix @ step, plan)
+        better = _trimmed(next_offsets[next_seen])
+        if better >= residual or next_seen.sum() < 0.9 * seen.sum():
+            break
+        matrix, offsets, seen, residual = matrix @ step, next_offsets, next_seen, better
+    return matrix / matrix[2, 2], max(residual, _worst_region(plan, offsets, seen))
+
+
+def _worst_region(plan: Layout, offsets: np.ndarray, seen: np.ndarray) -> float:
+    """The largest median distance of the bubbles in any part of the page: a page may fit well but for a corner."""
+    low, high = plan.centres.min(axis=0), plan.centres.max(axis=0)
+    cells = np.minimum((plan.centres - low) / np.maximum(high - low, 1e-9) * _REGIONS, _REGIONS - 1).astype(int)
+    region = cells[:, 0] * _REGIONS + cells[:, 1]
+    worst = 0.0
+    for number in np.unique(region):
+        here = region == number
+        if here.sum() >= 8:
+            if (here & seen).sum() < max(2, _SEEN / 2 * here.sum()):
+                return np.inf
+            worst = max(worst, float(np.median(np.linalg.norm(offsets[here & seen], axis=1))))
+    return worst
+
+
+def _trimmed(offsets: np.ndarray) -> float:
+    """Root mean square length of the shortest nine tenths: marked bubbles may seem to be anywhere."""
+    if not len(offsets):
+        return float(np.inf)
+    lengths = np.sort(np.linalg.norm(offsets, axis=1))
+    return float(np.sqrt(np.mean(lengths[: max(1, int(0.9 * len(lengths)))] ** 2)))
 
 
 def _smooth(source: np.ndarray, target: np.ndarray, plan: Layout) -> np.ndarray | None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from grader.reading.paperwhite import closed
 
-_SMALLEST = 0.04  # of the picture's area
+_SMALLEST = 0.02  # of the picture's area
 _MOST = 16
 
 
