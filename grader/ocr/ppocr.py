@@ -29,6 +29,7 @@ SMALLEST = 10  # pixels of a side below which a crop shows nothing
 _FLAT = frozenset("一-—–−_ー~")  # alone in a box, one flat stroke may be any of these
 _TINY = 0.14  # writing smaller than this part of the box's height may be a dot that was not meant
 _UNREAD = 0.9  # ink without a character, in heights of the line, from which the reading is doubtful
+_SHORT = 12  # characters up to which every one counts, however many lines the box has
 _MISSED = 0.15  # share of the ink outside every detected line from which the reading is doubtful
 
 
@@ -96,8 +97,9 @@ class PPOCR:
         found = [self._pieces(gray, ink, line, alphabet) for line in pieces]
         found = [(line, symbols) for line, symbols in found if line.text]
         flags = list(deleted)
+        short = sum(len(line.text) for line, _ in found) <= _SHORT
         for _, symbols in found:
-            flags += confidence.flags_of(symbols, exact=False)
+            flags += confidence.flags_of(symbols, exact=short)
         if not found or (page.ink & ~writing.ink).sum() > _MISSED * page.ink.sum():
             flags.append("ocr_doubtful")
         text = "\n".join(line.text for line, _ in found)
