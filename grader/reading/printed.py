@@ -25,7 +25,8 @@ _TOLD_APART = 1.3  # the right pose is sharper than others by this factor
 _FITTED = 6  # poses that are looked at closely
 _FAINTEST_PRINT = 0.012  # sharpness below which no print is seen at all
 _ALIKE = 0.5  # correlation from which a bubble's place is believed
-_WIDEN = 1.9  # bubbles are looked for within this many times their box
+_WIDEN = 2.2  # bubbles are looked for within this many times their box
+_ACROSS = 44  # samples along such a patch
 _ROUNDS = 3
 _SEEN = 0.3  # share of the bubbles that must be clearly seen
 _REGIONS = 4  # parts along each side of the page that must fit, each by itself
@@ -199,7 +200,7 @@ def _smooth(source: np.ndarray, target: np.ndarray, plan: Layout) -> np.ndarray 
 def _offsets(gray: np.ndarray, matrix: np.ndarray, plan: Layout) -> tuple[np.ndarray, np.ndarray]:
     """How far each bubble is from its place (n x 2 in form units), and which were clearly seen (n)."""
     wide = _widened(plan)
-    darkness = np.clip(sample(gray, matrix, wide, (40, 40)).darkness, 0, _CLIP).astype(np.float32)
+    darkness = np.clip(sample(gray, matrix, wide, (_ACROSS, _ACROSS)).darkness, 0, _CLIP).astype(np.float32)
     offsets, seen = np.zeros((len(plan.bubbles), 2)), np.zeros(len(plan.bubbles), bool)
     margin = 9
     for members in _groups(plan):
@@ -215,7 +216,7 @@ def _offsets(gray: np.ndarray, matrix: np.ndarray, plan: Layout) -> tuple[np.nda
                 continue
             dx = x - margin + _peak(match[y, x - 1], best, match[y, x + 1])
             dy = y - margin + _peak(match[y - 1, x], best, match[y + 1, x])
-            offsets[number] = np.array([dx, dy]) / 40 * wide.reach[number] * plan.sizes[number]
+            offsets[number] = np.array([dx, dy]) / _ACROSS * wide.reach[number] * plan.sizes[number]
             seen[number] = True
     return offsets, seen
 
