@@ -446,3 +446,11 @@ def test_the_gate_lets_every_real_sheet_pass_and_stops_what_is_made_of_it(data: 
         assert gate(gray * 0.15) == "too_dark", ref
         assert gate(128 + (gray.astype(float) - 128) * 0.4) == "passed", ref
         assert gate(128 + (gray.astype(float) - 128) * 0.1) == "low_contrast", ref
+
+
+def test_a_scanners_flat_dark_border_is_no_damage(tmp_path: Path) -> None:
+    page = hostile.sheet()
+    page[-60:] = 20
+    path = tmp_path / "border.jpg"
+    path.write_bytes(hostile.encoded(page))
+    assert load_page(PageRef(str(path))).gray.shape == page.shape

@@ -211,8 +211,9 @@ def _jpeg_ends(data: bytes) -> bool:
 
 
 def _flat_tail(image: np.ndarray, rows: int = 24) -> bool:
-    """True if the last rows are one exact colour: what some decoders paint where data is missing. Real paper has
-    noise; what scanners clip is white or black, and a drawn background is also at the top."""
+    """True if the last rows are one exact colour: what decoders paint where data is missing, mid-gray or the tone
+    of the paper before it. Real paper has noise; scanners clip to white and pad with dark, which strong compression
+    makes flat, and a drawn background is also at the top."""
     tail, colour = image[-rows:], image[-1, 0]
-    drawn = bool(np.all(image[0] == colour)) or not 8 < int(np.mean(colour)) < 247
+    drawn = bool(np.all(image[0] == colour)) or not 64 < int(np.mean(colour)) < 247
     return len(image) > rows and not drawn and bool(np.all(tail == colour))
