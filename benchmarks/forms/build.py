@@ -217,13 +217,14 @@ def misc() -> None:
     save("misc/cn_webcam", "cn_webcam_1: the printed frame", (1200, 720), answers, frame, limit=10)
 
     columns = ((118.5, 38.7), (346, 38.7), (568, 38.7), (803.5, 38.7), (1050, 43.5))
+    rows = (602, 655, 711, 764, 820, 871, 923, 976, 1028, 1085, 1139, 1192, 1245, 1300, 1354, 1413, 1466, 1525, 1581, 1641)
     crosses = [
         MarksField(
             id=str(20 * block + row + 1), item=str(20 * block + row + 1),
-            bubbles=bubbles([(label, x + step * n, 602 + 54.7 * row) for n, label in enumerate("ABCD")], 37, 26, "rect"),
+            bubbles=bubbles([(label, x + step * n, y) for n, label in enumerate("ABCD")], 37, 26, "rect"),
         )
         for block, (x, step) in enumerate(columns)
-        for row in range(20)
+        for row, y in enumerate(rows)
     ]
     middle = ContourMethod(corners=((496.5, 552.5), (706.5, 552.5), (710.5, 1660.5), (500.5, 1660.5)))
     save("misc/es_crosses", "es_crosses_1: the frame of questions 41 to 60", (1240, 1754), crosses, middle, limit=8)
