@@ -1,6 +1,6 @@
 """How fast are marks read on grader's own sheets, one core, beside plain decoding and beside OMRChecker?
 
-    python -m benchmarks.speed [--sheets 40] [--omrchecker CHECKOUT --omrchecker-python PYTHON]
+    python benchmarks/speed.py [--sheets 40] [--omrchecker CHECKOUT --omrchecker-python PYTHON]
 
 Sheets: A4, 8-digit candidate grid and 40 choice items (A to D), filled and scanned as by an office scanner
 at 200 dpi, gray JPEG. "decode" is cv2.imdecode alone of the same bytes. Everything is run in turns in one
@@ -30,7 +30,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from benchmarks.harness import interleaved, median_ratio, table, write
+from harness import interleaved, median_ratio, table, write
 from grader.demo.simulate import PageTruth, simulate_batch
 from grader.exam.exam import Exam
 from grader.exam.form import CodeField, Form, MarksField, load_form
