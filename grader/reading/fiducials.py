@@ -6,7 +6,7 @@ square, which gives the orientation. Near the picture's corners first, then anyw
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, permutations
 from pathlib import Path
@@ -59,6 +59,20 @@ def locate(page: Page, page_form: PageForm, method: AnyMethod, form: Form, folde
             if fit[1] <= _CLEAR * size:
                 break
     return found
+
+
+def locate_by_three(page: Page, page_form: PageForm) -> list[Located]:
+    """Affine fits through three marks where the fourth is covered or torn off, the likeliest first (at most 4).
+
+    They are right for a scan and nearly right for a photo: something else must vouch for them.
+    """
+    small, factor = reduce_page(page, int(_WIDE_RESOLUTION * min(page_form.width, page_form.height)))
+    found = _anywhere(small)
+    fits = []
+    for wanted in combinations(page_form.fiducials, 3):
+        fits += [fit for marks in _assignments(found, wanted) if (fit := _fit(marks, wanted)) is not None]
+    fits = [fit for fit in fits if fit[1] < _NONSENSE * page_form.fiducials[0].size]
+    return [(_enlarge(factor) @ matrix, residual) for matrix, residual in sorted(fits, key=lambda fit: fit[1])[:4]]
 
 
 def _enlarge(factor: int) -> np.ndarray:
@@ -177,23 +191,21 @@ def _quad(contour: np.ndarray) -> np.ndarray | None:
 
 def _best_fit(found: list[Mark], page_form: PageForm) -> Located | None:
     """The assignment of marks to the form's fiducials with the smallest residual (matrix, residual)."""
-    wanted = page_form.fiducials
-    best: Located | None = None
+    fits = (_fit(marks, page_form.fiducials) for marks in _assignments(found, page_form.fiducials))
+    return min((fit for fit in fits if fit is not None), key=lambda fit: fit[1], default=None)
+
+
+def _assignments(found: list[Mark], wanted: Sequence[Fiducial]) -> Iterator[tuple[Mark, ...]]:
+    """Marks that may be the fiducials, in their order: of the right kinds and like sizes, not mirrored."""
+    model = [np.array([f.x, f.y]) for f in wanted]
+    kinds = [f.kind for f in wanted]
     for chosen in combinations(found, len(wanted)):
-        if sorted(mark.kind for mark in chosen) != sorted(fiducial.kind for fiducial in wanted):
-            continue
         areas = [mark.area for mark in chosen]
-        if max(areas) > 3 * min(areas):
+        if sorted(mark.kind for mark in chosen) != sorted(kinds) or max(areas) > 3 * min(areas):
             continue
         for marks in permutations(chosen):
-            if any(mark.kind != fiducial.kind for mark, fiducial in zip(marks, wanted, strict=True)):
-                continue
-            if not _same_sense([mark.centre for mark in marks], [np.array([f.x, f.y]) for f in wanted]):
-                continue
-            fit = _fit(marks, wanted)
-            if fit is not None and (best is None or fit[1] < best[1]):
-                best = fit
-    return best
+            if [mark.kind for mark in marks] == kinds and _same_sense([mark.centre for mark in marks], model):
+                yield marks
 
 
 def _same_sense(seen: Sequence[np.ndarray], model: Sequence[np.ndarray]) -> bool:
@@ -207,11 +219,15 @@ def _turn(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> float:
     return float((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]))
 
 
-def _fit(marks: tuple[Mark, ...], wanted: tuple[Fiducial, ...]) -> Located | None:
-    """Homography through the centres, and how far the marks' corners are from where it puts them."""
+def _fit(marks: tuple[Mark, ...], wanted: Sequence[Fiducial]) -> Located | None:
+    """Homography through the centres (three: affine), and how far the marks' corners are from where it puts them."""
     model = np.array([(f.x, f.y) for f in wanted], np.float64)
     seen = np.array([mark.centre for mark in marks])
-    matrix, _ = cv2.findHomography(model, seen, 0)
+    if len(wanted) == 3:
+        affine = cv2.getAffineTransform(model.astype(np.float32), seen.astype(np.float32))
+        matrix = np.vstack([affine, (0, 0, 1)])
+    else:
+        matrix, _ = cv2.findHomography(model, seen, 0)
     if matrix is None or not np.isfinite(matrix).all() or np.linalg.det(matrix) <= 0:
         return None
     inverse = np.linalg.inv(matrix)

@@ -58,6 +58,15 @@ def settle(page: Page, page_form: PageForm, form: Form, poses: list[Pose]) -> li
     return _one(page, page_form, plan, _distinct(page_form, likely))
 
 
+def fit_to_bubbles(page: Page, page_form: PageForm, pose: Pose) -> Pose:
+    """The pose fitted to the page's bubbles, and how far these are from where it puts them; infinitely far where
+    too few are seen to vouch for it."""
+    plan = layout(page_form)
+    if plan is None or len(plan.bubbles) < 6:
+        return pose[0], float("inf")
+    return _fit(page.gray, pose, plan)
+
+
 def _distinct(page_form: PageForm, poses: list[Pose]) -> list[Pose]:
     """Poses that put the page at different places, each at its best residual."""
     kept: list[tuple[np.ndarray, Pose]] = []

@@ -17,8 +17,10 @@ import numpy as np
 from grader.errors import PageError
 from grader.exam.form import AnyMethod, CodeField, Form, PageForm
 from grader.paper.pagecode import PageCode, parse
+from grader.reading import fiducials
 from grader.reading.codes import decode_anywhere, decode_field
 from grader.reading.kept import by_identity
+from grader.reading.printed import fit_to_bubbles
 from grader.records import Page, Registration
 
 # method → module with locate(page, page_form, method, form, folder) -> list of (to_pixels 3x3 float64,
@@ -43,18 +45,31 @@ def register(page: Page, form: Form, folder: Path | None = None) -> Registration
     "wrong_form" (the page code is of another paper), "code_damaged" (no page code where one is printed).
     """
     best: Registration | None = None
+    misplaced: PageError | None = None
     for method in form.registration:
         for candidate in _candidates(page, form, method, folder):
             if best is None or candidate.residual < best.residual:
                 best = candidate
         if best is not None and best.residual <= form.max_residual:
-            return _with_code(page, form, best, method, folder)
+            try:
+                return _with_code(page, form, best, form.max_residual)
+            except PageError as error:
+                if error.reason != "residual":
+                    raise
+                misplaced = error  # something was taken for a corner mark that is none
+                break
     _refuse_foreign(page, form)
+    found = _by_three_marks(page, form)
+    if found is not None:
+        return found
+    if misplaced is not None:
+        raise misplaced
     if best is None:
         raise PageError("no_fiducials", "the marks that say where the page lies were not found", _REMEDY)
     raise _too_far(form, best.residual, "its marks are not where the form has them")
 
 
+_ANYWHERE_NEAR = 5.0  # of the limit: three marks say less exactly than four where the page code is
 _REMEDY = "scan the whole page flat, with all corner marks in the picture"
 
 
@@ -67,6 +82,23 @@ def _candidates(page: Page, form: Form, method: AnyMethod, folder: Path | None) 
         for turn in turns:
             for matrix, residual in _locate_turned(module.locate, page, page_form, method, form, folder, turn):
                 yield Registration(page_form.number, matrix, residual, method.method)
+
+
+def _by_three_marks(page: Page, form: Form) -> Registration | None:
+    """A page of grader's own paper with one corner mark covered or torn off: three marks and the page code say
+    where it lies, and its bubbles must be there."""
+    if form.registration[0].method != "fiducials" or not _alike(form):
+        return None
+    for matrix, residual in fiducials.locate_by_three(page, form.pages[0]):
+        found = Registration(form.pages[0].number, matrix, residual, "fiducials")
+        try:
+            coded = _with_code(page, form, found, _ANYWHERE_NEAR * form.max_residual)
+        except PageError:
+            continue
+        fitted, off = fit_to_bubbles(page, form.page(coded.page_number), (matrix, residual))
+        if off <= form.max_residual / 2:  # less evidence than four marks, so a stricter limit
+            return replace(coded, to_pixels=fitted, residual=off)
+    return None
 
 
 def _locate_turned(
@@ -113,10 +145,11 @@ def code_field(page_form: PageForm) -> CodeField | None:
     return None
 
 
-def _with_code(
-    page: Page, form: Form, found: Registration, method: AnyMethod, folder: Path | None
-) -> Registration:
-    """The registration with the page number that the page code gives. Raises PageError as `register`."""
+def _with_code(page: Page, form: Form, found: Registration, limit: float) -> Registration:
+    """The registration with the page number that the page code gives. limit: how far off it may be, in form units.
+
+    Raises PageError as `register`.
+    """
     field = code_field(form.page(found.page_number))
     if field is None:
         return found
@@ -132,7 +165,7 @@ def _with_code(
         raise _too_far(form, found.residual, "its code is not where the form has it")
     off = hypot(seen.centre[0] - field.x - field.w / 2, seen.centre[1] - field.y - field.h / 2)
     residual = max(found.residual, off)  # the code took no part in the fit: it is evidence
-    if residual > form.max_residual:
+    if residual > limit:
         raise _too_far(form, residual, "its code is too far from its place")
     return replace(found, page_number=code.page, residual=residual, code=text)
 
