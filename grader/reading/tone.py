@@ -36,7 +36,8 @@ def local_tone(plan: Layout, means: np.ndarray, lookalike: np.ndarray) -> np.nda
     position, places, reference = _neighbours(plan)
     beside = np.zeros_like(tone)
     beside[places] = tone[np.lexsort((tone, position))[reference]]
-    return tone - np.clip(beside, -_TINT, _TINT)
+    # where a blank form was measured, no tint is to be expected, and a residue beside another must not vouch for it
+    return np.where(np.isfinite(plan.baseline), tone, tone - np.clip(beside, -_TINT, _TINT))
 
 
 @by_identity
