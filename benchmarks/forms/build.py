@@ -28,6 +28,7 @@ from grader.exam.form import (
     MarkersMethod,
     MarksField,
     PageForm,
+    WholeMethod,
 )
 
 HERE = Path(__file__).resolve().parent
@@ -226,8 +227,8 @@ def misc() -> None:
         for block, (x, step) in enumerate(columns)
         for row, y in enumerate(rows)
     ]
-    middle = ContourMethod(corners=((496.5, 552.5), (706.5, 552.5), (710.5, 1660.5), (500.5, 1660.5)))
-    save("misc/es_crosses", "es_crosses_1: the frame of questions 41 to 60", (1240, 1754), crosses, middle, limit=8)
+    whole = WholeMethod()  # a flat scan of a sheet without marks
+    save("misc/es_crosses", "es_crosses_1", (1240, 1754), crosses, whole, limit=8)
 
 
 def upsc() -> None:
