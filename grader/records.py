@@ -88,8 +88,9 @@ class TextLine:
 
 @dataclass(frozen=True)
 class Transcription:
-    """What was read in one crop. text joins the lines with newlines; confidence is the doubt of the whole:
-    the probability-like score of its weakest part, 1.0 for a crop that is certainly blank."""
+    """What was read in one crop. text joins the lines with newlines; confidence is a probability-like score of
+    its weakest line: that every character is right, or in running text, which bears single errors, that its mean
+    character is. 1.0 for a crop that is certainly blank."""
 
     text: str
     confidence: float

@@ -103,7 +103,9 @@ class PPOCR:
         if not found or (page.ink & ~writing.ink).sum() > _MISSED * page.ink.sum():
             flags.append("ocr_doubtful")
         text = "\n".join(line.text for line, _ in found)
-        weakest = min((line.confidence for line, _ in found), default=0.0)
+        # running text bears single errors: its confidence is that of the mean character of its weakest line
+        sure = [line.confidence if short else confidence.mean_character(symbols) for line, symbols in found]
+        weakest = min(sure, default=0.0)
         return Transcription(text, weakest, tuple(line for line, _ in found), check(tuple(flags)))
 
     def _pieces(
