@@ -1,0 +1,225 @@
+"""A first form for a paper printed elsewhere, from its picture: fields, corner marks, boxes to write in.
+
+What is proposed is a start for a person: names and labels are guesses, the geometry is measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from grader.exam.form import (
+    AnyField,
+    AnyMethod,
+    BubbleBox,
+    FeaturesMethod,
+    Fiducial,
+    Form,
+    MarkersMethod,
+    MarksField,
+    PageForm,
+    Role,
+    TextField,
+)
+from grader.reading.outlines import Outline, find_outlines
+from grader.reading.paperwhite import reduce
+from grader.reading.shapes import Shape, find_shapes
+
+_BREAK = 1.7  # a gap this many times the usual one separates fields
+_MOST_LABELS = 10
+_DIGITS, _LETTERS = "0123456789", "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_MOST_CHOICES = 5  # a grid of ten rows with more columns is a number
+_CORNER = 0.3  # of the picture's sides: corner marks are nearer to the corners than this
+
+
+@dataclass(frozen=True)
+class _Row:
+    """Bubbles side by side at even distances."""
+
+    bubbles: tuple[Outline, ...]
+
+    @property
+    def y(self) -> float:
+        return float(np.mean([b.centre[1] for b in self.bubbles]))
+
+    @property
+    def xs(self) -> tuple[float, ...]:
+        return tuple(b.centre[0] for b in self.bubbles)
+
+    @property
+    def height(self) -> float:
+        return float(np.median([b.h for b in self.bubbles]))
+
+
+def draft_form(gray: np.ndarray, name: str, picture: str) -> Form:
+    """A form in pixels of `gray` (height x width uint8, upright and flat).
+
+    picture: name of the picture beside the form, to match features with where there are no corner marks.
+    """
+    bubbles, boxes = find_outlines(gray)
+    fields: list[AnyField] = [*_marks_fields(bubbles), *_text_fields(boxes, bubbles)]
+    fiducials = _corner_marks(gray)
+    method: AnyMethod = MarkersMethod() if fiducials else FeaturesMethod(image=picture)
+    height, width = gray.shape
+    size = float(np.median([min(b.w, b.h) for b in bubbles])) if bubbles else 0.02 * min(gray.shape)
+    page = PageForm(number=1, width=width, height=height, fiducials=fiducials, fields=tuple(fields))
+    return Form(
+        id=name, unit="px", registration=(method,), max_residual=round(0.3 * size, 1), align_bubbles=True, pages=(page,)
+    )
+
+
+# --- bubbles --------------------------------------------------------------------------------------------
+
+
+def _marks_fields(bubbles: Sequence[Outline]) -> list[MarksField]:
+    """Rows become items with labels A, B, ...; grids of ten rows become numbers; single columns become items."""
+    rows, singles = _rows(bubbles)
+    fields: list[MarksField] = []
+    number = 0
+    for block in _blocks(rows):
+        labels = _coded(block)
+        if labels:
+            fields.append(_grid_field(block, labels, len(fields)))
+            continue
+        for row in block:
+            number += 1
+            labels = [chr(ord("A") + n) for n in range(len(row.bubbles))]
+            fields.append(_choice(f"q{number}", labels, row.bubbles))
+    for column in _columns(singles):
+        number += 1
+        labels = [chr(ord("A") + n) for n in range(len(column))]
+        fields.append(_choice(f"q{number}", labels, column))
+    return fields
+
+
+def _choice(name: str, labels: Sequence[str], found: Sequence[Outline]) -> MarksField:
+    bubbles = tuple(_bubble(outline, label) for outline, label in zip(found, labels, strict=True))
+    return MarksField(id=name, item=name, bubbles=bubbles)
+
+
+def _coded(block: Sequence[_Row]) -> str:
+    """The labels of a grid in which a number or a name is coded, one column a character; "" for choices."""
+    if len(block) == len(_LETTERS):
+        return _LETTERS
+    return _DIGITS if len(block) == len(_DIGITS) and len(block[0].bubbles) > _MOST_CHOICES else ""
+
+
+def _grid_field(block: Sequence[_Row], labels: str, count: int) -> MarksField:
+    bubbles = [
+        _bubble(outline, label, position)
+        for label, row in zip(labels, block, strict=True)
+        for position, outline in enumerate(row.bubbles)
+    ]
+    role: Role = "candidate" if labels == _DIGITS else "other"
+    return MarksField(id=f"{'number' if labels == _DIGITS else 'name'}{count + 1}", role=role, bubbles=tuple(bubbles))
+
+
+def _bubble(outline: Outline, label: str, position: int = 0) -> BubbleBox:
+    return BubbleBox(
+        label=label, x=outline.x, y=outline.y, w=outline.w, h=outline.h, position=position, shape=outline.shape
+    )
+
+
+def _rows(bubbles: Sequence[Outline]) -> tuple[list[_Row], list[Outline]]:
+    """Rows of two to ten bubbles, and the bubbles that stand alone."""
+    lines: list[list[Outline]] = []
+    for outline in sorted(bubbles, key=lambda o: o.centre[1]):
+        if lines and abs(np.mean([o.centre[1] for o in lines[-1]]) - outline.centre[1]) < 0.4 * outline.h:
+            lines[-1].append(outline)
+        else:
+            lines.append([outline])
+    ordered = [sorted(line, key=lambda o: o.x) for line in lines]
+    gaps = [b.centre[0] - a.centre[0] for line in ordered for a, b in zip(line, line[1:], strict=False)]
+    usual = float(np.percentile(gaps, 30)) if gaps else 0.0
+    rows: list[_Row] = []
+    singles: list[Outline] = []
+    for line in ordered:
+        start = 0
+        for n in range(1, len(line) + 1):
+            if n == len(line) or line[n].centre[0] - line[n - 1].centre[0] > _BREAK * usual:
+                part = line[start:n]
+                if len(part) == 1:
+                    singles.extend(part)
+                else:
+                    rows.append(_Row(tuple(part)))
+                start = n
+    return rows, singles
+
+
+def _blocks(rows: Sequence[_Row]) -> list[list[_Row]]:
+    """Rows below one another with the same columns, from the left, top to bottom."""
+    blocks: list[list[_Row]] = []
+    for row in sorted(rows, key=lambda r: r.y):
+        for block in blocks:
+            last = block[-1]
+            pitch = last.y - block[-2].y if len(block) > 1 else 3.5 * row.height
+            if len(last.xs) == len(row.xs) and row.y - last.y < 1.5 * pitch and _aligned(last, row):
+                block.append(row)
+                break
+        else:
+            blocks.append([row])
+    return sorted(blocks, key=lambda block: (round(block[0].xs[0] / (4 * block[0].height)), block[0].y))
+
+
+def _aligned(one: _Row, other: _Row) -> bool:
+    return max(abs(a - b) for a, b in zip(one.xs, other.xs, strict=True)) < 0.6 * one.height
+
+
+def _columns(singles: Sequence[Outline]) -> list[list[Outline]]:
+    """Bubbles below one another at near distances: options with their text beside them."""
+    columns: list[list[Outline]] = []
+    for outline in sorted(singles, key=lambda o: o.centre[1]):
+        for column in columns:
+            last = column[-1]
+            near = outline.centre[1] - last.centre[1] < 2.5 * outline.h
+            if near and abs(outline.centre[0] - last.centre[0]) < 0.4 * outline.w and len(column) < _MOST_LABELS:
+                column.append(outline)
+                break
+        else:
+            columns.append([outline])
+    return [column for column in columns if len(column) > 1]
+
+
+# --- the rest -------------------------------------------------------------------------------------------
+
+
+def _text_fields(boxes: Sequence[Outline], bubbles: Sequence[Outline]) -> list[TextField]:
+    """Boxes that hold no bubbles and no other box."""
+
+    def holds(box: Outline, other: Outline) -> bool:
+        x, y = other.centre
+        return other is not box and box.x < x < box.x + box.w and box.y < y < box.y + box.h
+
+    empty = [box for box in boxes if not any(holds(box, other) for other in (*bubbles, *boxes))]
+    return [
+        TextField(id=f"text{n}", role="other", x=box.x, y=box.y, w=box.w, h=box.h) for n, box in enumerate(empty, 1)
+    ]
+
+
+def _corner_marks(gray: np.ndarray) -> tuple[Fiducial, ...]:
+    """Four marks of one kind and size, one near every corner; () if there are none."""
+    small, factor = reduce(gray, 720)
+    height, width = small.shape
+    corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float64)
+    shapes = find_shapes(small, 0.008 * min(small.shape), 0.08 * min(small.shape))
+    best: tuple[Shape, ...] = ()
+    for kind in ("ring", "corner", "square", "disc", "cross"):
+        alike = [shape for shape in shapes if shape.kind == kind]
+        if len(alike) < 4:
+            continue
+        four = tuple(min(alike, key=lambda s, c=corner: float(np.abs(s.at - c).sum())) for corner in corners)
+        near = all((np.abs(s.at - c) < _CORNER * np.array([width, height])).all() for s, c in zip(four, corners, strict=True))
+        sizes = [s.size for s in four]
+        if near and max(sizes) < 1.3 * min(sizes) and (not best or sizes[0] > best[0].size):
+            best = four
+    return tuple(
+        Fiducial(
+            kind=s.kind,
+            x=round(float((s.at[0] + 0.5) * factor - 0.5), 1),
+            y=round(float((s.at[1] + 0.5) * factor - 0.5), 1),
+            size=round(s.size * factor, 1),
+        )
+        for s in best
+    )
