@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from drawn import draw, mark, page_of, scan, sheet_form
@@ -126,6 +127,28 @@ def test_an_erased_mark_beside_a_clear_one_is_flagged() -> None:
     reading = read(scan(gray))["9"]
     assert reading.value == "C"
     assert set(reading.flags) & {"erased", "mark_doubtful"}
+
+
+def test_a_crossed_out_fill_is_flagged() -> None:
+    gray = draw(FORM, {**some_truth(), "29": "ABD"})
+    scale = 200 / 25.4
+    crossed = ((-0.62, -0.64), (0.62, 0.64), (-0.62, 0.64), (0.62, -0.64))
+    bubble = bubble_of("29", "B")
+    x, y = bubble.x + bubble.w / 2, bubble.y + bubble.h / 2
+    points = [(round((x + a * bubble.w) * scale), round((y + b * bubble.h) * scale)) for a, b in crossed]
+    for start, end in zip(points[::2], points[1::2], strict=True):
+        cv2.line(gray, start, end, 50, 4, cv2.LINE_AA)
+    reading = read(scan(gray, angle=1))["29"]
+    assert (reading.value, reading.flags) == ("ABD", ("cancelled",))
+
+
+def test_a_fill_that_runs_over_one_corner_is_not_crossed_out() -> None:
+    gray = draw(FORM, some_truth())
+    bubble = bubble_of("29", "D")
+    corner = (round((bubble.x - 0.5) * 200 / 25.4), round((bubble.y - 0.4) * 200 / 25.4))
+    middle = (round((bubble.x + 2.5) * 200 / 25.4), round((bubble.y + 1.5) * 200 / 25.4))
+    cv2.line(gray, corner, middle, 50, 4, cv2.LINE_AA)
+    assert read(scan(gray, angle=1))["29"].flags == ()
 
 
 def test_a_lone_residue_is_doubtful_and_no_mark() -> None:

@@ -90,15 +90,21 @@ def _printed(plan: Layout, patches: Patches) -> np.ndarray:
     means = _mean(patches.darkness, patches.inner)
     floor = float(np.sort(means)[len(means) // 5])
     printed = np.empty_like(patches.darkness)
-    for members in plan.kinds:
+    for members, baseline in zip(plan.kinds, _baselines(plan), strict=True):
         palest = members[np.argsort(means[members], kind="stable")[: min(-(-len(members) // 3), _ENOUGH)]]
-        baseline = float(plan.baseline[members].mean())
         expected, slack = (floor, 0.10) if np.isnan(baseline) else (baseline, 0.06)
-        if len(palest) >= 2 and float(means[palest].mean()) <= expected + slack:
-            printed[members] = cv2.dilate(patches.darkness[palest].mean(axis=0), _NEIGHBOURS)
+        if len(palest) >= 2 and float(means[palest].sum()) <= (expected + slack) * len(palest):
+            pattern = patches.darkness[palest].sum(axis=0) / np.float32(len(palest))
+            printed[members] = cv2.dilate(pattern, _NEIGHBOURS)
         else:
             printed[members] = min(expected, 0.3)
     return printed
+
+
+@by_identity
+def _baselines(plan: Layout) -> list[float]:
+    """Of each look the mean darkness on the blank form, NaN where that was not measured."""
+    return [float(plan.baseline[members].mean()) for members in plan.kinds]
 
 
 def _reference(picture: np.ndarray, page_form: PageForm, plan: Layout, patches: Patches) -> np.ndarray:
