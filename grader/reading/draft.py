@@ -59,8 +59,9 @@ def draft_form(gray: np.ndarray, name: str, picture: str) -> Form:
     picture: name of the picture beside the form, to match features with where there are no corner marks.
     """
     bubbles, boxes = find_outlines(gray)
-    fields: list[AnyField] = [*_marks_fields(bubbles), *_text_fields(boxes, bubbles)]
-    fiducials = _corner_marks(gray)
+    marks = _marks_fields(bubbles)
+    fields: list[AnyField] = [*marks, *_text_fields(boxes, bubbles)]
+    fiducials = _corner_marks(gray, [bubble for field in marks for bubble in field.bubbles])
     method: AnyMethod = MarkersMethod() if fiducials else FeaturesMethod(image=picture)
     height, width = gray.shape
     size = float(np.median([min(b.w, b.h) for b in bubbles])) if bubbles else 0.02 * min(gray.shape)
@@ -198,22 +199,27 @@ def _text_fields(boxes: Sequence[Outline], bubbles: Sequence[Outline]) -> list[T
     ]
 
 
-def _corner_marks(gray: np.ndarray) -> tuple[Fiducial, ...]:
-    """Four marks of one kind and size, one near every corner; () if there are none."""
+def _corner_marks(gray: np.ndarray, bubbles: Sequence[BubbleBox]) -> tuple[Fiducial, ...]:
+    """Four marks of about one size, one near every corner of the picture, that are no bubbles; () if there are
+    none. One may differ in kind, as marks for orientation do."""
     small, factor = reduce(gray, 720)
     height, width = small.shape
     corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float64)
     shapes = find_shapes(small, 0.008 * min(small.shape), 0.08 * min(small.shape))
+    taken = np.array([(b.x + b.w / 2, b.y + b.h / 2) for b in bubbles], np.float64).reshape(-1, 2) / factor
+    free = [s for s in shapes if not len(taken) or np.abs(taken - s.at).max(axis=1).min() > 0.6 * s.size]
     best: tuple[Shape, ...] = ()
-    for kind in ("ring", "corner", "square", "disc", "cross"):
-        alike = [shape for shape in shapes if shape.kind == kind]
-        if len(alike) < 4:
+    for least in sorted({round(s.size) for s in free}, reverse=True)[:24]:  # the largest set that fits
+        large = [s for s in free if least <= s.size + 1 <= 2.4 * least]
+        if not large:
             continue
-        four = tuple(min(alike, key=lambda s, c=corner: float(np.abs(s.at - c).sum())) for corner in corners)
-        near = all((np.abs(s.at - c) < _CORNER * np.array([width, height])).all() for s, c in zip(four, corners, strict=True))
-        sizes = [s.size for s in four]
-        if near and max(sizes) < 1.3 * min(sizes) and (not best or sizes[0] > best[0].size):
+        four = tuple(min(large, key=lambda s, c=corner: float(np.abs(s.at - c).sum())) for corner in corners)
+        reach = _CORNER * np.array([width, height])
+        near = all((np.abs(s.at - corner) < reach).all() for s, corner in zip(four, corners, strict=True))
+        kinds = [s.kind for s in four]
+        if near and len({id(s) for s in four}) == 4 and max(kinds.count(kind) for kind in kinds) >= 3:
             best = four
+            break
     return tuple(
         Fiducial(
             kind=s.kind,

@@ -60,17 +60,21 @@ def find_outlines(gray: np.ndarray) -> tuple[list[Outline], list[Outline]]:
 
 
 def _distinct(found: list[Outline]) -> list[Outline]:
-    """One outline a place: the inside and the outside of a ring are one bubble, the outside counts."""
+    """One outline a place: the inside and the outside of a ring are one bubble, the outside counts; a circle in a cell counts."""
     kept: list[Outline] = []
     grid: dict[tuple[int, int], list[Outline]] = {}
     for outline in sorted(found, key=lambda o: -o.w * o.h):
         cx, cy = outline.centre
-        cell = (int(cx // 16), int(cy // 16))
-        near = [o for i in (-1, 0, 1) for j in (-1, 0, 1) for o in grid.get((cell[0] + i, cell[1] + j), ())]
-        if any(abs(o.centre[0] - cx) < 0.3 * o.w and abs(o.centre[1] - cy) < 0.3 * o.h for o in near):
+        at = (int(cx // 16), int(cy // 16))
+        near = [o for i in (-1, 0, 1) for j in (-1, 0, 1) for o in grid.get((at[0] + i, at[1] + j), ())]
+        same = [o for o in near if abs(o.centre[0] - cx) < 0.3 * o.w and abs(o.centre[1] - cy) < 0.3 * o.h]
+        if any(o.shape == outline.shape or outline.w < 0.25 * o.w or outline.shape == "rect" for o in same):
             continue
+        for cell in same:  # a circle in a table's cell: the circle is the bubble
+            kept.remove(cell)
+            grid[(int(cell.centre[0] // 16), int(cell.centre[1] // 16))].remove(cell)
         kept.append(outline)
-        grid.setdefault(cell, []).append(outline)
+        grid.setdefault(at, []).append(outline)
     return kept
 
 
