@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grader.errors import StoreError
+from grader.errors import StoreError, UsageError
 from grader.exam.exam import Exam
 from grader.exam.form import BubbleBox, Form, MarksField, PageForm
 from grader.records import Identity, Mark, PageRef, PageResult, Reading, Registration, Response
 from grader.run.job import Job
 from grader.run.settle import settle
+from grader.store.decisions import Attribution, Decision, attribute, decide
 from grader.store.store import RunStore
 
 EXAM = Exam.model_validate(
@@ -170,3 +172,63 @@ def test_opening_what_is_not_a_run(tmp_path: Path) -> None:
     )
     with pytest.raises(StoreError, match="not a run's store"):
         RunStore.open(tmp_path)
+
+
+def test_a_persons_mark_is_the_last_word(tmp_path: Path) -> None:
+    results = [scanned("a.png", "007", 1), scanned("b.png", "008", 1)]
+    order = [result.ref for result in results]
+    with RunStore.create(tmp_path) as store:
+        store.record_pages(results)
+        settle(store, JOB, order)
+        before = {(r.candidate, r.item): r for r in store.results()}
+        decide(store, "chen", Decision("007", "1", "a.png", 1, 0.0, comment="looked"))
+        decide(store, "chen", Decision("008", "3", None, None, 1.0))
+        shown = {(r.candidate, r.item): r for r in store.results()}
+        settle(store, JOB, order)
+        again = {(r.candidate, r.item): r for r in store.results()}
+    assert shown == again, "settling again changes nothing that a person decided"
+    changed = {key for key in before if before[key] != again[key]}
+    assert changed == {("007", "1"), ("008", "3")}, "and nothing else"
+    row = again["007", "1"]
+    assert (row.mark, row.status, row.marker) == (0.0, "final", "person:chen")
+    assert again["008", "3"].flags == ("missing_page",), "why a person looked stays on record"
+
+
+def test_a_decision_can_be_withdrawn(tmp_path: Path) -> None:
+    results = [scanned("a.png", "007", 1)]
+    order = [result.ref for result in results]
+    with RunStore.create(tmp_path) as store:
+        store.record_pages(results)
+        settle(store, JOB, order)
+        before = list(store.results())
+        decide(store, "chen", Decision("007", "1", "a.png", 1, 0.0))
+        decide(store, "chen", Decision("007", "1", "a.png", 1, None))
+        settle(store, JOB, order)
+        assert list(store.results()) == before
+
+
+def test_impossible_decisions_are_refused(tmp_path: Path) -> None:
+    results = [scanned("a.png", "007", 1)]
+    with RunStore.create(tmp_path) as store:
+        store.record_pages(results)
+        settle(store, JOB, [result.ref for result in results])
+        for decision in (Decision("007", "1", "a.png", 1, 1.5), Decision("007", "9", "a.png", 1, 1.0)):
+            with pytest.raises(UsageError):
+                decide(store, "chen", decision)
+        with pytest.raises(UsageError):
+            attribute(store, "chen", Attribution("other.png", 1, "007"))
+
+
+def test_a_page_given_to_a_candidate_by_a_person(tmp_path: Path) -> None:
+    lost = replace(scanned("b.png", "", 2), outcome="unmatched", reason="identity_unread")
+    results = [scanned("a.png", "007", 1), lost]
+    order = [result.ref for result in results]
+    with RunStore.create(tmp_path) as store:
+        store.record_pages(results)
+        assert settle(store, JOB, order)["counts"]["missing"] == 1
+        attribute(store, "chen", Attribution("b.png", 1, "007"))
+        counts = settle(store, JOB, order)["counts"]
+        assert (counts["read"], counts["unmatched"], counts["missing"]) == (2, 0, 0)
+        assert {(r.candidate, r.item, r.status) for r in store.results()} == {
+            ("007", i, "final") for i in "123"
+        }

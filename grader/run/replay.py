@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
 
 from grader.errors import PageError, StoreError
-from grader.exam.exam import Exam
-from grader.exam.form import Form, TextField
+from grader.exam.form import TextField
 from grader.records import Mark, PageRef, PageResult, Reading
-from grader.run.job import Job, Settings
 from grader.run.pipeline import PageReader, responses_of
-from grader.scoring import marking
+from grader.run.refresh import stored_job
 from grader.store.store import PageRecord, RunStore
 
 Source = Literal["scan", "crops"]
@@ -36,17 +33,6 @@ class Replayed:
     def same(self) -> bool:
         """True if mark, confidence, flags and criteria are equal to the bit."""
         return self.stored == self.derived
-
-
-def stored_job(store: RunStore) -> Job:
-    """The job that a run was made with. Raises StoreError where the store has none."""
-    meta = store.meta()
-    if "exam" not in meta:
-        raise StoreError(f"{store.folder} holds no run yet", "run grader run into it first")
-    exam = Exam.model_validate(meta["exam"])
-    form = Form.model_validate(meta["form"])
-    settings = Settings(**{**meta["settings"], "marking": marking.Settings(**meta["settings"]["marking"])})
-    return Job(exam, form, Path(meta["form_folder"]), None, settings)
 
 
 def replay(store: RunStore, candidate: str | None = None, item: str | None = None) -> Iterator[Replayed]:

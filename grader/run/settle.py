@@ -2,20 +2,22 @@
 
 Pages come back in any order; settling goes through them in the order of the plan, so the result does not
 depend on who read what when. It decides what one page alone cannot know: duplicates, second scans that
-differ, missing pages. It is a pure function of the journal and can be repeated at will.
+differ, missing pages. It is a pure function of the journal and can be repeated at will; what people decided
+is part of the journal and has the last word.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from grader.flags import check
-from grader.records import Mark, Outcome, PageRef, PageResult
+from grader.records import Identity, Mark, Outcome, PageRef, PageResult
 from grader.run.job import Job
-from grader.store.store import PageRecord, RunStore
+from grader.store.decisions import AnswerKey, Decision, answer_key, attributions, decided, decisions
+from grader.store.store import RunStore
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,9 @@ def take_census(store: RunStore, job: Job, order: Sequence[PageRef]) -> Census:
     """Go through the journal once, in the order of the plan."""
     census = Census()
     pictures: dict[str, PageRef] = {}
+    whose = attributions(store)
     for ordinal, (event_id, record) in enumerate(store.page_events(order)):
-        result = record.result
+        result = _attributed(record.result, whose)
         for stage, seconds in result.seconds.items():
             census.seconds[stage] = census.seconds.get(stage, 0.0) + seconds
         outcome, reason, detail = _outcome(store, census, pictures, result)
@@ -79,6 +82,21 @@ def take_census(store: RunStore, job: Job, order: Sequence[PageRef]) -> Census:
     if job.roster is not None:
         census.absent = sorted(set(job.roster.candidates) - set(seen))
     return census
+
+
+def _attributed(result: PageResult, whose: Mapping[PageRef, str]) -> PageResult:
+    """The page as it is once a person has said whose it is."""
+    candidate = whose.get(result.ref)
+    if candidate is None or result.registration is None:
+        return result
+    return replace(
+        result,
+        outcome="read",
+        reason="",
+        identity=Identity(candidate, 1.0, (), (("person", candidate),)),
+        responses=tuple(replace(response, candidate=candidate) for response in result.responses),
+        marks=tuple(replace(mark, candidate=candidate) for mark in result.marks),
+    )
 
 
 def _outcome(
@@ -141,23 +159,30 @@ def _page_rows(census: Census) -> Iterator[dict[str, Any]]:
 
 def _answer_rows(store: RunStore, job: Job, census: Census) -> Iterator[dict[str, Any]]:
     kept = {page.ref: page for page in census.pages if page.outcome in {"read", "unmatched"}}
+    whose, decided_by = attributions(store), decisions(store)
     for _, record in store.page_events(list(kept)):
         page = kept[record.result.ref]
         unmatched = (page.reason,) if page.outcome == "unmatched" else ()
-        yield from _rows_of_page(job, record, census.differs.get(page.ref, set()), unmatched)
+        result = _attributed(record.result, whose)
+        for row in _rows_of_page(job, result, record.crops, census.differs.get(page.ref, set()), unmatched):
+            yield _decided(row, decided_by)
     order = {item.id: number for number, item in enumerate(job.exam.items)}
     for candidate, sheet_page in census.missing:
         fields = job.form.page(sheet_page).fields
         for item_id in dict.fromkeys(f.item for f in fields if f.role == "item" and f.item in order):
             item = job.exam.item(str(item_id))
             mark = Mark(candidate, item.id, None, item.max_mark, 0.0, "review", ("missing_page",))
-            yield _row(mark, order[item.id], sheet_page=sheet_page)
+            yield _decided(_row(mark, order[item.id], sheet_page=sheet_page), decided_by)
+
+
+def _decided(row: dict[str, Any], decided_by: Mapping[AnswerKey, tuple[str, Decision]]) -> dict[str, Any]:
+    found = decided_by.get(answer_key(row["candidate"], row["file"], row["file_page"], row["item"]))
+    return {**row, **decided(found[1], found[0])} if found else row
 
 
 def _rows_of_page(
-    job: Job, record: PageRecord, disputed: set[str], unmatched: tuple[str, ...]
+    job: Job, result: PageResult, crops: dict[str, str], disputed: set[str], unmatched: tuple[str, ...]
 ) -> Iterator[dict[str, Any]]:
-    result = record.result
     order = {item.id: number for number, item in enumerate(job.exam.items)}
     readings = {reading.field: reading for reading in result.readings}
     field_of = {
@@ -174,7 +199,7 @@ def _rows_of_page(
             file=result.ref.file,
             file_page=result.ref.page,
             box=json.dumps(reading.box),
-            crop=record.crops.get(reading.field, ""),
+            crop=crops.get(reading.field, ""),
             response=response.text,
         )
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from grader.errors import StoreError
@@ -104,6 +105,10 @@ class RunStore:
     def close(self) -> None:
         """Release the database file."""
         self._engine.dispose()
+
+    def begin(self) -> AbstractContextManager[Connection]:
+        """A transaction: all of it is kept, or none."""
+        return self._engine.begin()
 
     def __enter__(self) -> RunStore:
         return self
