@@ -108,7 +108,7 @@ def _bars(small: np.ndarray, proportion: float) -> tuple[np.ndarray, np.ndarray]
     """Centres (n x 2) and long sides (n) of solid dark rectangles of about this proportion of their sides."""
     block = int(0.12 * min(small.shape)) | 1
     ink = cv2.adaptiveThreshold(small, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, block, 25)
-    contours, _ = cv2.findContours(ink, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    contours, _ = cv2.findContours(ink, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     centres, longs = [], []
     for contour in contours:
         if not 12 <= len(contour) <= 0.3 * min(small.shape):
