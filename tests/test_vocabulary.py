@@ -81,6 +81,8 @@ def test_a_forms_version_is_that_of_its_geometry(tmp_path: Path) -> None:
     data = json.loads((tmp_path / "form.json").read_text())
     data["pages"][0]["fields"][0]["bubbles"][0]["baseline"] = 0.25
     assert Form.model_validate(data).version == FORM.version, "what is measured on paper is not geometry"
+    data["max_residual"] = 3.0
+    assert Form.model_validate(data).version == FORM.version, "nor is how well a scan must fit"
     data["pages"][0]["fields"][0]["bubbles"][0]["x"] += 0.01
     assert Form.model_validate(data).version != FORM.version
 

@@ -186,16 +186,14 @@ class Form(_Record):
         return hashlib.sha256(self.canonical().encode()).hexdigest()[:8]
 
     def canonical(self) -> str:
-        """Canonical JSON: sorted keys, no blanks, measured baselines left out (they come after printing).
+        """Canonical JSON of what is printed: sorted keys, no blanks.
 
-        Values that are a field's default are left out too, so that a later release, which knows more optional
-        fields, still gives paper printed today the same version.
+        Left out are how the paper is found (registration, limits, channel), what is measured on it (baselines),
+        and values that are a field's default: a later release, which knows more optional fields, still gives
+        paper printed today the same version.
         """
-        data = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-        data["registration"] = [
-            {"method": method.method, **method.model_dump(mode="json", exclude_defaults=True)}
-            for method in self.registration
-        ]
+        printed = {"schema_", "id", "exam", "unit", "pages"}
+        data = self.model_dump(mode="json", by_alias=True, exclude_defaults=True, include=printed)
         for page, own in zip(data["pages"], self.pages, strict=True):
             for dumped, field in zip(page.get("fields", ()), own.fields, strict=True):
                 dumped["kind"] = field.kind
