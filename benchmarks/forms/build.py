@@ -94,7 +94,8 @@ def openmcr() -> None:
             number = str(15 * block + row + 1)
             points = [(label, x + 40 * n, 1469 + 40.14 * row) for n, label in enumerate("ABCDE")]
             fields.append(MarksField(id=number, item=number, bubbles=bubbles(points, 25, 25, "ellipse")))
-    fiducials = [Fiducial(kind="corner", x=125, y=162, size=60), *marks("square", 31, (1550, 176), (1549, 2076), (140, 2076))]
+    bracket = Fiducial(kind="corner", x=125, y=162, size=60)
+    fiducials = [bracket, *marks("square", 31, (1550, 176), (1549, 2076), (140, 2076))]
     save("openmcr/75", "75 questions; core3_07", (1700, 2200), fields, MarkersMethod(), fiducials, limit=6)
 
 
@@ -140,7 +141,9 @@ def formscanner() -> None:
 # --- Auto-Multiple-Choice: four discs, boxes to cross ---------------------------------------------------
 
 
-def _boxes(name: str, labels: Sequence[str], points: Sequence[tuple[float, float]], size: float, many: bool) -> MarksField:
+def _boxes(
+    name: str, labels: Sequence[str], points: Sequence[tuple[float, float]], size: float, many: bool
+) -> MarksField:
     found = bubbles([(label, x, y) for label, (x, y) in zip(labels, points, strict=True)], size, size, "rect")
     return MarksField(id=name, item=name, bubbles=found, multiple=many)
 
@@ -160,15 +163,18 @@ def amc() -> None:
     def number(xs: Sequence[float], ys: Sequence[float], across: bool) -> MarksField:
         found: list[BubbleBox] = []
         for position, at in enumerate(ys if across else xs):
-            cells = [(str(d), x, at) for d, x in enumerate(xs)] if across else [(str(d), at, y) for d, y in enumerate(ys)]
+            places = [(x, at) for x in xs] if across else [(at, y) for y in ys]
+            cells = [(str(digit), x, y) for digit, (x, y) in enumerate(places)]
             found.extend(bubbles(cells, 25, 25, "rect", position))
         return MarksField(id="student_no", role="candidate", bubbles=tuple(found))
 
     none = "None"
+    countries = ("Canada", "Cambodia", "Switzerland", "Guatemala", none)
+    frogs = ("taureau", "enclume", "criquet", "concombre", none)
     write("multiple_2", [
         number([206.5 + 46.3 * d for d in range(10)], (341, 374, 407.5), True),
         _boxes("Q1", ("-1", "π", "4-10", "2", none), _column(205, 560, 592, 624, 656, 686), 25, True),
-        _boxes("Q2", ("Canada", "Cambodia", "Switzerland", "Guatemala", none), _column(205.5, 770, 802, 832, 864, 895), 25, True),
+        _boxes("Q2", countries, _column(205.5, 770, 802, 832, 864, 895), 25, True),
         _boxes("Q3", ("W", "B", "A", "Z"), [(404, 983), (528, 983), (644, 983), (762, 983)], 25, False),
     ])
     write("stats_3", [
@@ -186,7 +192,7 @@ def amc() -> None:
     write("rotate_0", [
         _boxes("Q1", ("1918", "1910", "1901"), _column(222, 522.7, 564.6, 606.5), 34, False),
         _boxes("Q2", ("4810m", "8848m", "1436m"), _column(222, 721.6, 763, 805), 34, False),
-        _boxes("Q3", ("taureau", "enclume", "criquet", "concombre", none), _column(222, 920.4, 962.3, 1004, 1046, 1086), 34, True),
+        _boxes("Q3", frogs, _column(222, 920.4, 962.3, 1004, 1046, 1086), 34, True),
     ], 28, 1398)
 
 
@@ -197,7 +203,7 @@ def misc() -> None:
     fields = [
         MarksField(
             id=str(row + 1), item=str(row + 1),
-            bubbles=bubbles([(label, 342 + 108 * n, 345 + 86.5 * row) for n, label in enumerate("ABCDE")], 49, 49, "ellipse"),
+            bubbles=bubbles([(x, 342 + 108 * n, 345 + 86.5 * row) for n, x in enumerate("ABCDE")], 49, 49, "ellipse"),
         )
         for row in range(10)
     ]
@@ -208,7 +214,7 @@ def misc() -> None:
     answers = [
         MarksField(
             id=str(49 + 4 * row + column), item=str(49 + 4 * row + column),
-            bubbles=bubbles([(label, x + step * n, 32 + 70 * row) for n, label in enumerate("ABCDE")], 29, 29, "ellipse"),
+            bubbles=bubbles([(c, x + step * n, 32 + 70 * row) for n, c in enumerate("ABCDE")], 29, 29, "ellipse"),
         )
         for row in range(10)
         for column, (x, step) in enumerate(starts)
@@ -218,7 +224,8 @@ def misc() -> None:
     save("misc/cn_webcam", "cn_webcam_1: the printed frame", (1200, 720), answers, frame, limit=10)
 
     columns = ((118.5, 38.7), (346, 38.7), (568, 38.7), (803.5, 38.7), (1050, 43.5))
-    rows = (602, 655, 711, 764, 820, 871, 923, 976, 1028, 1085, 1139, 1192, 1245, 1300, 1354, 1413, 1466, 1525, 1581, 1641)
+    rows = (602, 655, 711, 764, 820, 871, 923, 976, 1028, 1085)  # not quite even
+    rows += (1139, 1192, 1245, 1300, 1354, 1413, 1466, 1525, 1581, 1641)
     crosses = [
         MarksField(
             id=str(20 * block + row + 1), item=str(20 * block + row + 1),

@@ -46,7 +46,8 @@ def draft(reference: Path, out: Path) -> None:
     marks = [field for field in page.fields if isinstance(field, MarksField)]
     click.echo(
         f"{len(marks)} fields with {sum(len(field.bubbles) for field in marks)} bubbles, "
-        f"{len(page.fields) - len(marks)} boxes, registration by {form.registration[0].method}; look at {out}/draft.png",
+        f"{len(page.fields) - len(marks)} boxes, registration by {form.registration[0].method}; "
+        f"look at {out / 'draft.png'}",
         err=True,
     )
 

@@ -81,7 +81,7 @@ def _picture_tracks(small: np.ndarray, proportion: float) -> list[np.ndarray]:
             steps = centres[left] - centres[first]
             distances = np.linalg.norm(steps, axis=1)
             for second in left[np.argsort(distances)[1:4]]:
-                members = _along(centres, longs, left, first, second)
+                members = _along(centres, longs, left, int(first), int(second))
                 if len(members) > len(best):
                     best = members
         if len(best) < _FEWEST:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -80,9 +81,9 @@ def _marks_fields(bubbles: Sequence[Outline]) -> list[MarksField]:
     fields: list[MarksField] = []
     number = 0
     for block in _blocks(rows):
-        labels = _coded(block)
-        if labels:
-            fields.append(_grid_field(block, labels, len(fields)))
+        coded = _coded(block)
+        if coded:
+            fields.append(_grid_field(block, coded, len(fields)))
             continue
         for row in block:
             number += 1
@@ -132,7 +133,7 @@ def _rows(bubbles: Sequence[Outline]) -> tuple[list[_Row], list[Outline]]:
         else:
             lines.append([outline])
     ordered = [sorted(line, key=lambda o: o.x) for line in lines]
-    gaps = [b.centre[0] - a.centre[0] for line in ordered for a, b in zip(line, line[1:], strict=False)]
+    gaps = [b.centre[0] - a.centre[0] for line in ordered for a, b in pairwise(line)]
     usual = float(np.percentile(gaps, 30)) if gaps else 0.0
     rows: list[_Row] = []
     singles: list[Outline] = []
@@ -213,7 +214,7 @@ def _corner_marks(gray: np.ndarray, bubbles: Sequence[BubbleBox]) -> tuple[Fiduc
         large = [s for s in free if least <= s.size + 1 <= 2.4 * least]
         if not large:
             continue
-        four = tuple(min(large, key=lambda s, c=corner: float(np.abs(s.at - c).sum())) for corner in corners)
+        four = tuple(_nearest(large, corner) for corner in corners)
         reach = _CORNER * np.array([width, height])
         near = all((np.abs(s.at - corner) < reach).all() for s, corner in zip(four, corners, strict=True))
         kinds = [s.kind for s in four]
@@ -229,3 +230,7 @@ def _corner_marks(gray: np.ndarray, bubbles: Sequence[BubbleBox]) -> tuple[Fiduc
         )
         for s in best
     )
+
+
+def _nearest(shapes: Sequence[Shape], corner: np.ndarray) -> Shape:
+    return min(shapes, key=lambda shape: float(np.abs(shape.at - corner).sum()))

@@ -64,7 +64,7 @@ def _of_reference(path: Path, kind: str) -> tuple[np.ndarray, np.ndarray]:
 
 def _describe(small: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray]:
     """Points (n x 2 float64) and features (n x m)."""
-    detector = cv2.SIFT_create(_MOST) if kind == "sift" else cv2.AKAZE_create()
+    detector: cv2.Feature2D = cv2.SIFT.create(_MOST) if kind == "sift" else cv2.AKAZE.create()
     points, features = detector.detectAndCompute(small, None)
     if features is None:
         return np.empty((0, 2)), np.empty((0, 1), np.float32)
@@ -77,4 +77,5 @@ def _pairs(known: np.ndarray, seen: np.ndarray, kind: str) -> np.ndarray:
         return np.empty((0, 2), int)
     matcher = cv2.BFMatcher(cv2.NORM_L2 if kind == "sift" else cv2.NORM_HAMMING)
     matches = (pair for pair in matcher.knnMatch(known, seen, k=2) if len(pair) == 2)
-    return np.array([(a.queryIdx, a.trainIdx) for a, b in matches if a.distance < _RATIO * b.distance], int).reshape(-1, 2)
+    clear = [(one.queryIdx, one.trainIdx) for one, other in matches if one.distance < _RATIO * other.distance]
+    return np.array(clear, int).reshape(-1, 2)

@@ -164,7 +164,7 @@ def _promising(shapes: Sequence[Shape]) -> list[Shape]:
 def _local_scale(matrix: np.ndarray, model: np.ndarray) -> np.ndarray:
     """Pixels per form unit at each point."""
     step = 1e-3 * float(np.ptp(model))
-    steps = [model, model + (step, 0), model + (0, step)]
+    steps = [model, model + np.array([step, 0.0]), model + np.array([0.0, step])]
     here, right, down = (cv2.perspectiveTransform(p[None], matrix)[0] for p in steps)
     a, b = right - here, down - here
     scale: np.ndarray = np.sqrt(np.abs(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0])) / step

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 _SMALLEST, _LARGEST = 0.006, 0.05  # of the picture's shorter side: a bubble
-_BOX = 0.05  # from here on it is a box to write in
+_BOX, _LINE = 0.05, 0.012  # from this width and height on it is a box to write in
 _SAME = 0.22  # sizes that differ by less are the same
 
 
@@ -54,7 +54,7 @@ def find_outlines(gray: np.ndarray) -> tuple[list[Outline], list[Outline]]:
             outline = Outline(x, y, w, h, "ellipse" if fill < 0.88 else "rect")
             if max(w, h) <= _LARGEST * side and min(w, h) > 0.35 * max(w, h):
                 found.append(outline)
-            elif hole and w > _BOX * side and h > 0.012 * side and outline.shape == "rect" and w * h < 0.5 * gray.size:
+            elif hole and outline.shape == "rect" and w > _BOX * side and h > _LINE * side and w * h < 0.5 * gray.size:
                 boxes.append(outline)
     return _in_order(_frequent(_distinct(found))), _in_order(_distinct(boxes))
 

@@ -10,7 +10,9 @@ from grader.exam.form import MarksField, PageForm
 _MARKS, _BOXES, _FIDUCIALS = (200, 60, 0), (0, 140, 0), (0, 0, 220)  # BGR
 
 
-def flatten(gray: np.ndarray, page_form: PageForm, to_pixels: np.ndarray, longest: int = 1600) -> tuple[np.ndarray, float]:
+def flatten(
+    gray: np.ndarray, page_form: PageForm, to_pixels: np.ndarray, longest: int = 1600
+) -> tuple[np.ndarray, float]:
     """The page as the form sees it (uint8), and its pixels per form unit."""
     scale = longest / max(page_form.width, page_form.height)
     size = round(page_form.width * scale), round(page_form.height * scale)

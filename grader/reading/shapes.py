@@ -5,6 +5,7 @@ Shapes are found at any size and turned in any way, as dark connected regions.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -44,7 +45,7 @@ def find_shapes(small: np.ndarray, smallest: float, largest: float) -> list[Shap
     return _distinct(found)
 
 
-def _hole(number: int, contours: tuple[np.ndarray, ...], tree: np.ndarray) -> float:
+def _hole(number: int, contours: Sequence[np.ndarray], tree: np.ndarray) -> float:
     """Area of the largest hole."""
     largest, child = 0.0, tree[number][2]
     while child >= 0:
@@ -123,8 +124,16 @@ def _is_cross(contour: np.ndarray, centre: np.ndarray, size: float) -> bool:
 
 
 def _distinct(found: list[Shape]) -> list[Shape]:
+    """One shape of a kind a place, the largest."""
     kept: list[Shape] = []
-    for shape in sorted(found, key=lambda shape: -shape.size):
-        if not any(s.kind == shape.kind and np.abs(s.at - shape.at).max() < 0.2 * shape.size + 1.5 for s in kept):
-            kept.append(shape)
-    return kept
+    for kind in sorted({shape.kind for shape in found}):
+        alike = sorted((shape for shape in found if shape.kind == kind), key=lambda shape: -shape.size)
+        at = np.array([shape.at for shape in alike])
+        sizes = np.array([shape.size for shape in alike])
+        free = np.ones(len(alike), bool)
+        for number, shape in enumerate(alike):
+            if free[number]:
+                kept.append(shape)
+                reach = 0.2 * sizes[number:] + 1.5
+                free[number:] &= np.abs(at[number:] - shape.at).max(axis=1) >= reach
+    return sorted(kept, key=lambda shape: -shape.size)

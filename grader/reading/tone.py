@@ -48,8 +48,7 @@ def _neighbours(plan: Layout) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     known: dict[tuple[int, int], int] = {}
     start = 0
     for number, end in enumerate(plan.ends):
-        for bubble in plan.bubbles[start:end]:
-            groups.append(known.setdefault((number, bubble.position), len(known)))
+        groups += [known.setdefault((number, b.position), len(known)) for b in plan.bubbles[start:end]]
         start = end
     position = np.array(groups)
     counts = np.bincount(position)
