@@ -43,7 +43,7 @@ def main() -> None:
     show(results, options.turns)
     result: dict[str, object] = {"turns": options.turns, "sheets": results}
     if options.omrchecker is not None:
-        from benchmarks.omrchecker_runs import compare_with
+        from benchmarks.omrchecker_runs import compare_with  # needs that project's own dependencies
 
         result["omrchecker"] = compare_with(options.omrchecker, [sheet for sheet in sheets if sheet.template])
     write("omr", result)
