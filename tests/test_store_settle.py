@@ -18,7 +18,7 @@ from grader.exam.form import BubbleBox, Form, MarksField, PageForm
 from grader.records import Identity, Mark, PageRef, PageResult, Reading, Registration, Response
 from grader.run.job import Job
 from grader.run.settle import settle
-from grader.store.decisions import Attribution, Decision, attribute, decide
+from grader.store.decisions import Attribution, Decision, attribute, decide, undo
 from grader.store.store import RunStore
 
 EXAM = Exam.model_validate(
@@ -232,3 +232,69 @@ def test_a_page_given_to_a_candidate_by_a_person(tmp_path: Path) -> None:
         assert {(r.candidate, r.item, r.status) for r in store.results()} == {
             ("007", i, "final") for i in "123"
         }
+
+
+def test_withdrawing_shows_what_stood_before_at_once(tmp_path: Path) -> None:
+    results = [scanned("a.png", "007", 1), scanned("b.png", "008", 1)]
+    order = [result.ref for result in results]
+    with RunStore.create(tmp_path) as store:
+        store.record_pages(results)
+        settle(store, JOB, order)
+        shown = [list(store.results())]
+        decide(store, "chen", Decision("007", "1", "a.png", 1, 0.0, {"a": 0.0}, "first"))
+        shown.append(list(store.results()))
+        decide(store, "li", Decision("007", "1", "a.png", 1, 0.5))
+        withdrawal = Decision("007", "1", "a.png", 1, None)
+        decide(store, "li", withdrawal)
+        assert list(store.results()) == shown[1], "the earlier decision, with its criteria and comment"
+        settle(store, JOB, order)
+        assert list(store.results()) == shown[1]
+        decide(store, "chen", withdrawal)
+        assert list(store.results()) == shown[0], "the proposal"
+        decide(store, "chen", withdrawal)
+        assert list(store.results()) == shown[0], "nothing is left to withdraw"
+
+
+def test_undo_takes_back_ones_own_last_action_whole(tmp_path: Path) -> None:
+    results = [scanned(f"{n}.png", f"00{n}", 1) for n in range(4)]
+    with RunStore.create(tmp_path) as store:
+        store.record_pages(results)
+        settle(store, JOB, [result.ref for result in results])
+        before = list(store.results())
+        together = [Decision(f"00{n}", "1", f"{n}.png", 1, 0.0, together="x") for n in range(3)]
+        decide(store, "chen", *together)
+        decide(store, "chen", Decision("003", "1", "3.png", 1, 0.0))
+        decide(store, "li", Decision("003", "1", "3.png", 1, 0.5))
+        assert undo(store, "chen") == together, "the later one was decided again by another person"
+        assert undo(store, "chen") == []
+        assert [d.mark for d in undo(store, "li")] == [0.5]
+        assert [d.candidate for d in undo(store, "chen")] == ["003"]
+        assert list(store.results()) == before
+
+
+def test_decisions_made_together_are_kept_all_or_none(tmp_path: Path) -> None:
+    results = [scanned("a.png", "007", 1)]
+    with RunStore.create(tmp_path) as store:
+        store.record_pages(results)
+        settle(store, JOB, [result.ref for result in results])
+        before = list(store.results())
+        with pytest.raises(UsageError):
+            decide(store, "chen", Decision("007", "1", "a.png", 1, 0.0), Decision("007", "2", "a.png", 1, 9.0))
+        assert list(store.results()) == before
+        assert undo(store, "chen") == []
+
+
+def test_a_store_without_the_newer_columns_is_given_them(tmp_path: Path) -> None:
+    results = [scanned("a.png", "007", 1)]
+    with RunStore.create(tmp_path) as store:
+        store.record_pages(results)
+        settle(store, JOB, [result.ref for result in results])
+        before = list(store.results())
+    with sqlite3.connect(tmp_path / "run.sqlite") as raw:
+        raw.execute("ALTER TABLE answer DROP COLUMN proposal")
+        raw.execute("ALTER TABLE answer DROP COLUMN comment")
+    with RunStore.open(tmp_path) as store:
+        assert list(store.results()) == before
+        decide(store, "chen", Decision("007", "1", "a.png", 1, 0.0))
+        undo(store, "chen")
+        assert list(store.results()) == before

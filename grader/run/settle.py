@@ -177,7 +177,7 @@ def _answer_rows(store: RunStore, job: Job, census: Census) -> Iterator[dict[str
 
 def _decided(row: dict[str, Any], decided_by: Mapping[AnswerKey, tuple[str, Decision]]) -> dict[str, Any]:
     found = decided_by.get(answer_key(row["candidate"], row["file"], row["file_page"], row["item"]))
-    return {**row, **decided(found[1], found[0])} if found else row
+    return {**row, **decided(row, found[1], found[0])} if found else row
 
 
 def _rows_of_page(
@@ -207,6 +207,7 @@ def _rows_of_page(
 def _row(mark: Mark, order: int, **values: Any) -> dict[str, Any]:
     criteria = [(c.id, c.mark, c.confidence, c.evidence) for c in mark.criteria]
     empty = {"file": None, "file_page": None, "box": "[0, 0, 0, 0]", "crop": "", "response": ""}
+    empty |= {"proposal": None, "comment": ""}
     return {
         **empty,
         "candidate": mark.candidate,

@@ -8,8 +8,9 @@ another (see `grader.run.settle`).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,19 +19,20 @@ from sqlalchemy import Connection, insert, select, update
 from grader.errors import UsageError
 from grader.records import PageRef
 from grader.store import schema
-from grader.store.store import RunStore
+from grader.store.store import RunStore, where_answer
 
 MARKER = "person:"  # marker of a decided mark: "person:NAME"
-AnswerKey = tuple[
-    str, str | None, int | None, str
-]  # candidate (only where there is no file), file, page, item
+# candidate (only where there is no file), file, page, item
+AnswerKey = tuple[str, str | None, int | None, str]
+_ENGINES = ("mark", "confidence", "status", "marker", "criteria")  # columns that a decision overrules
 
 
 @dataclass(frozen=True)
 class Decision:
-    """A person's mark for one answer; mark None withdraws the last one, and the proposal stands again.
+    """A person's mark for one answer; mark None withdraws the last one, and what was before it stands again.
 
     file, file_page: the page that holds the answer, None where the page is missing. criteria: criterion id → mark.
+    together: names the decisions that were made in one action, such as one mark for identical answers.
     """
 
     candidate: str
@@ -40,6 +42,7 @@ class Decision:
     mark: float | None
     criteria: dict[str, float] | None = None
     comment: str = ""
+    together: str = ""
 
     @property
     def key(self) -> AnswerKey:
@@ -61,30 +64,76 @@ def answer_key(candidate: str, file: str | None, file_page: int | None, item: st
     return ("" if file else candidate, file, file_page, item)
 
 
-def decide(store: RunStore, actor: str, decision: Decision) -> int:
-    """Append a decision and show it in the projection, both or neither; returns the event's id.
+def decide(store: RunStore, actor: str, *made: Decision) -> list[int]:
+    """Append decisions and show them in the projection, all or none; returns the events' ids.
 
-    Withdrawing appends only: settle again to see the proposal. Raises UsageError for an answer that the run
-    does not have or a mark outside 0 to max_mark.
+    Withdrawing shows the earlier decision again, or the engine's proposal where there is none. Raises UsageError
+    for an answer that the run does not have or a mark outside 0 to max_mark.
     """
-    c = schema.answer.c
-    where = (c.item == decision.item) & (
-        (c.file == decision.file) & (c.file_page == decision.file_page)
-        if decision.file
-        else c.file.is_(None) & (c.candidate == decision.candidate)
-    )
     with store.begin() as connection:
-        row = connection.execute(select(c.id, c.max_mark, c.flags).where(where)).first()
-        if row is None:
-            raise UsageError(f"the run has no answer to item {decision.item} there", "load the page again")
-        if decision.mark is not None and not 0 <= decision.mark <= row.max_mark:
-            raise UsageError(
-                f"a mark of {decision.mark:g} is not between 0 and {row.max_mark:g}", "correct the mark"
-            )
-        event_id = _append(connection, actor, "decision", asdict(decision))
-        if decision.mark is not None:
-            connection.execute(update(schema.answer).where(c.id == row.id).values(**decided(decision, actor)))
+        return [_decide(connection, actor, decision) for decision in made]
+
+
+def undo(store: RunStore, actor: str) -> list[Decision]:
+    """Withdraw the actor's last action that still stands; returns its decisions, [] where there is none.
+
+    An action whose answer another person decided since is passed over.
+    """
+    with store.begin() as connection:
+        last = _last_action(connection, actor)
+        for decision in last:
+            _decide(connection, actor, replace(decision, mark=None, criteria=None, comment=""))
+    return last
+
+
+def _decide(connection: Connection, actor: str, decision: Decision) -> int:
+    c = schema.answer.c
+    where = where_answer(decision.candidate, decision.item, decision.file, decision.file_page)
+    row = connection.execute(select(schema.answer).where(where)).mappings().first()
+    if row is None:
+        raise UsageError(f"the run has no answer to item {decision.item} there", "load the page again")
+    if decision.mark is not None and not 0 <= decision.mark <= row["max_mark"]:
+        raise UsageError(
+            f"a mark of {decision.mark:g} is not between 0 and {row['max_mark']:g}", "correct the mark"
+        )
+    event_id = _append(connection, actor, "decision", asdict(decision))
+    standing = (actor, decision) if decision.mark is not None else _standing(connection, decision)
+    values = decided(row, standing[1], standing[0]) if standing else _undecided(row)
+    connection.execute(update(schema.answer).where(c.id == row["id"]).values(**values))
     return event_id
+
+
+def _standing(connection: Connection, decision: Decision) -> tuple[str, Decision] | None:
+    """The decision that stands for the same answer."""
+    # The text that names the answer is in the body as JSON writes it: a coarse sieve that any database has.
+    named = json.dumps(decision.file or decision.candidate, ensure_ascii=False)
+    events = schema.event
+    query = select(events.c.actor, events.c.body).where(
+        events.c.kind == "decision", events.c.body.contains(named, autoescape=True)
+    )
+    rows = [(actor, json.loads(body)) for actor, body in connection.execute(query.order_by(events.c.id))]
+    return _stand(rows).get(decision.key)
+
+
+def _last_action(connection: Connection, actor: str) -> list[Decision]:
+    events = schema.event
+    query = select(events.c.actor, events.c.body).where(events.c.kind == "decision")
+    withdrawn: Counter[AnswerKey] = Counter()
+    decided_since: set[AnswerKey] = set()
+    found: list[Decision] = []
+    for who, body in connection.execute(query.order_by(events.c.id.desc())):
+        decision = Decision(**json.loads(body))
+        if found and (not found[0].together or decision.together != found[0].together):
+            break
+        if decision.mark is None:
+            withdrawn[decision.key] += 1
+        elif withdrawn[decision.key]:
+            withdrawn[decision.key] -= 1
+        elif who == actor and decision.key not in decided_since:
+            found.append(decision)
+        else:
+            decided_since.add(decision.key)
+    return found[::-1]
 
 
 def attribute(store: RunStore, actor: str, attribution: Attribution) -> int:
@@ -99,14 +148,19 @@ def attribute(store: RunStore, actor: str, attribution: Attribution) -> int:
 
 def decisions(store: RunStore) -> dict[AnswerKey, tuple[str, Decision]]:
     """The decision that stands for each answer, and who made it."""
-    standing: dict[AnswerKey, tuple[str, Decision]] = {}
-    for actor, body in _events(store, "decision"):
+    return _stand(_events(store, "decision"))
+
+
+def _stand(events: Iterable[tuple[str, dict[str, Any]]]) -> dict[AnswerKey, tuple[str, Decision]]:
+    made: dict[AnswerKey, list[tuple[str, Decision]]] = {}
+    for actor, body in events:
         decision = Decision(**body)
-        if decision.mark is None:
-            standing.pop(decision.key, None)
-        else:
-            standing[decision.key] = (actor, decision)
-    return standing
+        stack = made.setdefault(decision.key, [])
+        if decision.mark is not None:
+            stack.append((actor, decision))
+        elif stack:
+            stack.pop()
+    return {key: stack[-1] for key, stack in made.items() if stack}
 
 
 def attributions(store: RunStore) -> dict[PageRef, str]:
@@ -116,17 +170,29 @@ def attributions(store: RunStore) -> dict[PageRef, str]:
     }
 
 
-def decided(decision: Decision, actor: str) -> dict[str, Any]:
-    """The columns of an answer that a decision sets. Flags stay: they say why a person looked."""
-    values: dict[str, Any] = {
+def decided(row: Mapping[str, Any], decision: Decision, actor: str) -> dict[str, Any]:
+    """The columns of an answer that a decision sets. Flags stay: they say why a person looked.
+
+    row: the answer as it is, decided before or not.
+    """
+    engine = json.loads(row["proposal"]) if row["proposal"] else {name: row[name] for name in _ENGINES}
+    values = {
+        **engine,
         "mark": decision.mark,
         "confidence": 1.0,
         "status": "final",
         "marker": f"{MARKER}{actor}",
+        "proposal": json.dumps(engine, ensure_ascii=False),
+        "comment": decision.comment,
     }
     if decision.criteria is not None:
         values["criteria"] = json.dumps([(id_, mark, 1.0, None) for id_, mark in decision.criteria.items()])
     return values
+
+
+def _undecided(row: Mapping[str, Any]) -> dict[str, Any]:
+    engine = json.loads(row["proposal"]) if row["proposal"] else {}
+    return {**engine, "proposal": None, "comment": ""}
 
 
 def _append(connection: Connection, actor: str, kind: str, body: dict[str, Any]) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     Column,
+    Connection,
     Engine,
     Float,
     Index,
@@ -19,11 +20,13 @@ from sqlalchemy import (
     Table,
     Text,
     create_engine,
+    inspect,
     text,
 )
 from sqlalchemy import (
     event as sa_event,
 )
+from sqlalchemy.schema import CreateColumn
 
 SCHEMA = "grader-run/1"
 metadata = MetaData()
@@ -79,9 +82,13 @@ answer = Table(
     Column("flags", String, nullable=False),
     Column("marker", String, nullable=False),
     Column("criteria", Text, nullable=False),
+    # Where a person decided: what the engine had derived (JSON of its columns), and the person's comment.
+    Column("proposal", Text),
+    Column("comment", Text, nullable=False, server_default=""),
 )
 Index("answer_candidate", answer.c.candidate, answer.c.item)
 Index("answer_status", answer.c.status)
+Index("answer_page", answer.c.file, answer.c.file_page)
 
 crop = Table(
     "crop", metadata, Column("sha256", String, primary_key=True), Column("png", LargeBinary, nullable=False)
@@ -103,9 +110,19 @@ def connect(url: str) -> Engine:
     metadata.create_all(engine)
     if engine.dialect.name == "sqlite":
         with engine.begin() as connection:
+            _add_missing_columns(connection)
             for guard in _GUARDS:
                 connection.execute(text(guard))
     return engine
+
+
+def _add_missing_columns(connection: Connection) -> None:
+    """A store made before these columns were: they are derived, so an empty one is right."""
+    held = {column["name"] for column in inspect(connection).get_columns("answer")}
+    for column in (answer.c.proposal, answer.c.comment):
+        if column.name not in held:
+            described = CreateColumn(column).compile(dialect=connection.dialect)
+            connection.execute(text(f"ALTER TABLE answer ADD COLUMN {described}"))
 
 
 def _sqlite_pragmas(connection: object, _record: object) -> None:

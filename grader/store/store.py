@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from grader.errors import StoreError
@@ -38,10 +38,22 @@ class LedgerRow:
 
 
 @dataclass(frozen=True)
+class Proposal:
+    """What the engine derived for an answer that a person decided since."""
+
+    mark: float | None
+    confidence: float
+    status: Status
+    marker: str
+    criteria: tuple[CriterionMark, ...]
+
+
+@dataclass(frozen=True)
 class ResultRow:
     """One answer of one candidate with its mark. file is None where the page is missing.
 
     box: x, y, width, height in pixels of the page as scanned. crop: SHA-256 for `RunStore.crop`, or "".
+    proposal: what the engine had derived, where a person decided; comment: what the person wrote about it.
     """
 
     candidate: str
@@ -60,6 +72,8 @@ class ResultRow:
     criteria: tuple[CriterionMark, ...]
     box: Box
     item_order: int = 0
+    proposal: Proposal | None = None
+    comment: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,6 +238,23 @@ class RunStore:
             for row in connection.execution_options(yield_per=500).execute(query):
                 yield _result_row(row)
 
+    def answer(self, candidate: str, item: str, file: str | None, file_page: int | None) -> ResultRow | None:
+        """One answer by the page that holds it, or by the candidate where file is None; None if there is none."""
+        query = select(schema.answer).where(where_answer(candidate, item, file, file_page))
+        with self._engine.connect() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else _result_row(row)
+
+    def statuses(self) -> dict[str, dict[str, int]]:
+        """item → status → number of answers."""
+        c = schema.answer.c
+        found: dict[str, dict[str, int]] = {}
+        with self._engine.connect() as connection:
+            query = select(c.item, c.status, func.count()).group_by(c.item, c.status)
+            for item, status, count in connection.execute(query):
+                found.setdefault(item, {})[status] = count
+        return found
+
     def crop(self, sha256: str) -> bytes:
         """The PNG of a crop. Raises KeyError if there is none."""
         with self._engine.connect() as connection:
@@ -242,12 +273,30 @@ class RunStore:
             return {row[0]: row[1] for row in rows}
 
 
+def where_answer(candidate: str, item: str, file: str | None, file_page: int | None) -> ColumnElement[bool]:
+    """What identifies an answer: the page it is on, or the candidate where the page is missing."""
+    c = schema.answer.c
+    if file:
+        return (c.file == file) & (c.file_page == file_page) & (c.item == item)
+    return c.file.is_(None) & (c.candidate == candidate) & (c.item == item)
+
+
+def _criteria(text: str) -> tuple[CriterionMark, ...]:
+    return tuple(
+        CriterionMark(id_, mark, confidence, tuple(evidence) if evidence else None)
+        for id_, mark, confidence, evidence in json.loads(text)
+    )
+
+
+def _proposal(text: str | None) -> Proposal | None:
+    if text is None:
+        return None
+    held = json.loads(text)
+    return Proposal(**{**held, "criteria": _criteria(held["criteria"])})
+
+
 def _result_row(row: Any) -> ResultRow:
     x, y, w, h = json.loads(row.box)
-    criteria = tuple(
-        CriterionMark(id_, mark, confidence, tuple(evidence) if evidence else None)
-        for id_, mark, confidence, evidence in json.loads(row.criteria)
-    )
     return ResultRow(
         candidate=row.candidate,
         page=row.sheet_page,
@@ -262,9 +311,11 @@ def _result_row(row: Any) -> ResultRow:
         file_page=row.file_page,
         crop=row.crop,
         marker=row.marker,
-        criteria=criteria,
+        criteria=_criteria(row.criteria),
         box=(x, y, w, h),
         item_order=row.item_order,
+        proposal=_proposal(row.proposal),
+        comment=row.comment,
     )
 
 
