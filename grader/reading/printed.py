@@ -26,6 +26,7 @@ _FITTED = 6  # poses that are looked at closely
 _FAINTEST_PRINT = 0.012  # sharpness below which no print is seen at all
 _ALIKE = 0.5  # correlation from which a bubble's place is believed
 _WIDEN = 2.2  # bubbles are looked for within this many times their box
+_ENOUGH = 300  # bubbles that are looked at
 _ACROSS = 44  # samples along such a patch
 _ROUNDS = 3
 _SEEN = 0.3  # share of the bubbles that must be clearly seen
@@ -40,7 +41,8 @@ def settle(page: Page, page_form: PageForm, form: Form, poses: list[Pose]) -> li
     Poses that differ and show the print equally well are no answer ([]). With form.align_bubbles the pose is
     fitted once more to the bubbles, and the residual is how far these are from where the form has them.
     """
-    plan = layout(page_form)
+    whole = layout(page_form)
+    plan = _sparse(whole) if whole is not None else None
     poses = [pose for pose in poses if np.isfinite(pose[0]).all() and _inside(page, page_form, pose[0])]
     if not form.rotations:
         poses = [pose for pose in poses if _turn(page_form, pose[0]) == 0]
@@ -122,6 +124,27 @@ def _at(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 # --- sharpness ------------------------------------------------------------------------------------------
+
+
+@by_identity
+def _sparse(plan: Layout) -> Layout:
+    """The layout with some hundred bubbles, every so many of each look: enough to say where a page lies."""
+    step = -(-len(plan.bubbles) // _ENOUGH)
+    if step == 1:
+        return plan
+    kinds = [members[:: max(1, min(step, len(members) // 5))] for members in plan.kinds]
+    chosen = np.concatenate(kinds)
+    ends = np.cumsum([len(members) for members in kinds])
+    return replace(
+        plan,
+        bubbles=tuple(plan.bubbles[number] for number in chosen),
+        centres=plan.centres[chosen],
+        sizes=plan.sizes[chosen],
+        reach=plan.reach[chosen],
+        ellipse=plan.ellipse[chosen],
+        baseline=plan.baseline[chosen],
+        kinds=tuple(np.arange(end - len(members), end) for members, end in zip(kinds, ends, strict=True)),
+    )
 
 
 @by_identity
