@@ -38,8 +38,16 @@ _NEGATION_ZH = re.compile(
 )
 NEGATION_REACH = 4  # tokens that a negation before them turns, within the clause
 
-_SUFFIXES = (("ies", "y", 4), ("sses", "ss", 5), ("es", "e", 4), ("s", "", 4), ("ing", "", 6), ("ed", "", 5))
-_SUFFIXES += (("ly", "", 6),)
+# (ending, what takes its place, shortest word that has it), tried in this order
+_SUFFIXES = (
+    ("ies", "y", 4),
+    ("sses", "ss", 5),
+    ("es", "e", 4),
+    ("s", "", 4),
+    ("ing", "", 6),
+    ("ed", "", 5),
+    ("ly", "", 6),
+)
 
 
 def stem(word: str) -> str:
