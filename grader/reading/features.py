@@ -64,7 +64,8 @@ def _of_reference(path: Path, kind: str) -> tuple[np.ndarray, np.ndarray]:
 
 def _describe(small: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray]:
     """Points (n x 2 float64) and features (n x m)."""
-    detector: cv2.Feature2D = cv2.SIFT.create(_MOST) if kind == "sift" else cv2.AKAZE.create()
+    create = cv2.SIFT.create if kind == "sift" else cv2.AKAZE_create  # type: ignore[attr-defined]
+    detector: cv2.Feature2D = create(_MOST) if kind == "sift" else create()
     points, features = detector.detectAndCompute(small, None)
     if features is None:
         return np.empty((0, 2)), np.empty((0, 1), np.float32)

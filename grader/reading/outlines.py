@@ -60,7 +60,8 @@ def find_outlines(gray: np.ndarray) -> tuple[list[Outline], list[Outline]]:
 
 
 def _distinct(found: list[Outline]) -> list[Outline]:
-    """One outline a place: the inside and the outside of a ring are one bubble, the outside counts; a circle in a cell counts."""
+    """One outline a place. The inside and the outside of a ring are one bubble, and the outside counts; of a
+    circle in a table's cell the circle counts."""
     kept: list[Outline] = []
     grid: dict[tuple[int, int], list[Outline]] = {}
     for outline in sorted(found, key=lambda o: -o.w * o.h):
@@ -70,7 +71,7 @@ def _distinct(found: list[Outline]) -> list[Outline]:
         same = [o for o in near if abs(o.centre[0] - cx) < 0.3 * o.w and abs(o.centre[1] - cy) < 0.3 * o.h]
         if any(o.shape == outline.shape or outline.w < 0.25 * o.w or outline.shape == "rect" for o in same):
             continue
-        for cell in same:  # a circle in a table's cell: the circle is the bubble
+        for cell in same:
             kept.remove(cell)
             grid[(int(cell.centre[0] // 16), int(cell.centre[1] // 16))].remove(cell)
         kept.append(outline)
