@@ -6,7 +6,7 @@
     ├── FormError               a form.json or template.json that cannot be used
     ├── RosterError             the list of candidates
     ├── ModelError              a weight file that is missing, damaged or of another version
-    ├── StoreError              a run directory that belongs to something else
+    ├── StoreError              a run folder that is something else's, in use, damaged or full
     └── PageError               one page: costs one ledger row, never the batch
 
 A message says what happened; `remedy` says what to do next.
@@ -84,13 +84,11 @@ class ModelError(GraderError):
 
 
 class StoreError(GraderError):
-    """A run directory that is not a run, or belongs to another exam."""
+    """A run folder that is not a run, belongs to another exam, is in use, is damaged or cannot be written."""
 
 
 class PageError(GraderError):
     """One page that cannot be used. `reason` is a code of grader.flags that goes to the ledger."""
-
-    exit_code = ExitCode.DONE_WITH_REJECTS
 
     def __init__(self, reason: str, message: str, remedy: str = "") -> None:
         super().__init__(message, remedy)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from grader.errors import ExamError, ExitCode
+from grader.errors import ExamError, ExitCode, UsageError
 
 
 @click.group()
@@ -29,16 +29,12 @@ def check(exams: tuple[Path, ...]) -> int:
             code = ExitCode.UNUSABLE
             continue
         total = sum(item.max_mark for item in exam.items)
-        click.echo(
-            f"OK {path}: {exam.exam.id}, {len(exam.items)} items, {total:g} marks, sha256 {exam.sha256}"
-        )
+        click.echo(f"OK {path}: {exam.exam.id}, {len(exam.items)} items, {total:g} marks, sha256 {exam.sha256}")
     return code
 
 
 @command.command()
-@click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), help="Write to a file instead of stdout."
-)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write to a file instead of stdout.")
 def schema(out: Path | None) -> None:
     """The JSON Schema of exam files, for editors that complete and check as you type."""
     import json
@@ -49,4 +45,7 @@ def schema(out: Path | None) -> None:
     if out is None:
         click.echo(text)
     else:
-        out.write_text(text + "\n", encoding="utf-8")
+        try:
+            out.write_text(text + "\n", encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"{out} cannot be written: {error.strerror}", "choose another --out") from error

@@ -28,22 +28,27 @@ def command(paths: tuple[Path, ...], out: Path, line: bool, engine: str, alphabe
     One row a page: {"file", "page", "text", "confidence", "flags", "lines": [{"text", "confidence", "box"}]}.
     A page that cannot be read gets a row with its "error", and the exit code is 1.
     """
+    from grader.cli.output import check_output_file
     from grader.errors import UsageError
+    from grader.intake.plan import list_pages, path_of
     from grader.ocr.alphabet import parse
-    from grader.ocr.files import read_files
+    from grader.ocr.files import read_pages
     from grader.registry import create
 
     parse(alphabet)
     reader = create("ocr", engine)
+    refs = list_pages(paths)
+    if not refs:
+        raise UsageError("no files were found", "give images, PDF files or folders of them")
+    check_output_file(out, map(path_of, refs))
     refused = total = 0
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
         target = out.open("w", encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{out} cannot be written: {error.strerror}", "choose another --out") from error
     with target:
         lines = 1 if line else None
-        for row in read_files(paths, reader, lines=lines, alphabet=alphabet, progress=_progress):
+        for row in read_pages(refs, reader, lines=lines, alphabet=alphabet, progress=_progress):
             total += 1
             target.write(json.dumps(row, ensure_ascii=False) + "\n")
             target.flush()
@@ -51,8 +56,6 @@ def command(paths: tuple[Path, ...], out: Path, line: bool, engine: str, alphabe
                 refused += 1
                 click.echo("not read: {message} (remedy: {remedy})".format(**row["error"]), err=True)
     click.echo(f"{total} pages, {total - refused} read, {refused} rejected: {out}", err=True)
-    if not total:
-        raise UsageError("no files were found", "give images, PDF files or folders of them")
     return ExitCode.DONE_WITH_REJECTS if refused else ExitCode.DONE
 
 

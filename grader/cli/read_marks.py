@@ -23,12 +23,8 @@ if TYPE_CHECKING:
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="CSV file to write.")
 @click.option("--candidates", type=click.Path(path_type=Path), help="Roster CSV with a column `candidate`.")
-@click.option(
-    "--pdf-dpi", default=200, show_default=True, type=click.IntRange(72, 600), help="For vector PDF pages."
-)
-def command(
-    form_path: Path, paths: tuple[Path, ...], out: Path, candidates: Path | None, pdf_dpi: int
-) -> int:
+@click.option("--pdf-dpi", default=200, show_default=True, type=click.IntRange(72, 600), help="For vector PDF pages.")
+def command(form_path: Path, paths: tuple[Path, ...], out: Path, candidates: Path | None, pdf_dpi: int) -> int:
     """Read marks, bubbles and codes of the scans PATHS (files or folders) into a CSV file.
 
     Columns: file,page,field,value,confidence,flags. A page that cannot be read has one row with its reason
@@ -36,8 +32,9 @@ def command(
     """
     import cv2
 
-    from grader.errors import ExitCode
-    from grader.intake.plan import list_pages
+    from grader.cli.output import check_output_file
+    from grader.errors import ExitCode, UsageError
+    from grader.intake.plan import list_pages, path_of
     from grader.reading.roster import Roster
     from grader.reading.table import open_form, read_pages, write_table
 
@@ -45,6 +42,9 @@ def command(
     form, folder = open_form(form_path)
     roster = Roster.load(candidates) if candidates is not None else None
     refs = list_pages(list(paths))
+    if not refs:
+        raise UsageError("no files were found", "give images, PDF files or folders of them")
+    check_output_file(out, [form_path, *map(path_of, refs)])
     pages = read_pages(refs, form, folder, roster, pdf_dpi)
     refused = write_table(out, _watched(pages, len(refs)))
     click.echo(f"{len(refs)} pages: {len(refs) - refused} read, {refused} not read; written: {out}", err=True)

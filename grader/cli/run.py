@@ -10,9 +10,7 @@ import click
 
 @click.command("run")
 @click.argument("exam", type=click.Path(path_type=Path))
-@click.option(
-    "--form", required=True, type=click.Path(path_type=Path), help="form.json of the printed paper."
-)
+@click.option("--form", required=True, type=click.Path(path_type=Path), help="form.json of the printed paper.")
 @click.option(
     "--scans",
     "scans",
@@ -22,18 +20,20 @@ import click
     help="Files or folders of scans.",
 )
 @click.argument("more_scans", nargs=-1, type=click.Path(path_type=Path))
-@click.option(
-    "--out", required=True, type=click.Path(path_type=Path), help="Run folder; run again to resume."
-)
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Run folder; run again to resume.")
 @click.option("--candidates", type=click.Path(path_type=Path), help="Roster CSV with a column `candidate`.")
 @click.option("--workers", type=click.IntRange(1), help="Worker processes; one a core by default.")
 @click.option("--executor", default="local", show_default=True, help="Where pages are read: local or serial.")
 @click.option("--ocr", default="ppocr", show_default=True, help="OCR engine.")
 @click.option("--scorer", default="lexical", show_default=True, help="Scorer of short answers.")
+@click.option("--pdf-dpi", default=200, show_default=True, type=click.IntRange(72, 600), help="For vector PDF pages.")
 @click.option(
-    "--pdf-dpi", default=200, show_default=True, type=click.IntRange(72, 600), help="For vector PDF pages."
+    "--page-seconds",
+    default=120.0,
+    show_default=True,
+    type=click.FloatRange(min=1),
+    help="Time limit for one page.",
 )
-@click.option("--page-seconds", default=120.0, show_default=True, help="Time limit for one page.")
 def command(
     exam: Path,
     form: Path,

@@ -12,9 +12,7 @@ from grader.errors import ExitCode, UsageError
 @click.command()
 @click.argument("exam", metavar="EXAM", type=click.Path(path_type=Path))
 @click.argument("responses", metavar="RESPONSES.jsonl", type=click.Path(path_type=Path))
-@click.option(
-    "--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="MARKS.jsonl to write."
-)
+@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="MARKS.jsonl to write.")
 @click.option(
     "--scorer",
     default="lexical",
@@ -30,6 +28,7 @@ def command(exam: Path, responses: Path, out: Path, scorer: str) -> int:
     from collections import Counter
 
     from grader import registry
+    from grader.cli.output import check_output_file
     from grader.exam.exam import ShortAnswerItem
     from grader.exam.load import load_exam
     from grader.scoring import rows
@@ -37,13 +36,10 @@ def command(exam: Path, responses: Path, out: Path, scorer: str) -> int:
 
     loaded = load_exam(exam)
     given = rows.read_rows(responses)
-    if out.exists() and any(out.samefile(one) for one in (exam, responses)):
-        raise UsageError(f"{out} is an input", "write the marks to another file")
+    check_output_file(out, (exam, responses))
     usable = [row.response for row in given if row.response is not None]
     if not usable:
-        raise UsageError(
-            f"{responses}: no row can be used; line {given[0].line}: {given[0].problem}", "see the format"
-        )
+        raise UsageError(f"{responses}: no row can be used; line {given[0].line}: {given[0].problem}", "see the format")
     short = {item.id for item in loaded.items if isinstance(item, ShortAnswerItem)}
     needed = scorer != "none" and any(response.item in short for response in usable)
     marks = iter(mark_responses(loaded, usable, registry.create("scorer", scorer) if needed else None))
@@ -69,10 +65,6 @@ def command(exam: Path, responses: Path, out: Path, scorer: str) -> int:
         partial.write_text("\n".join(written) + "\n", encoding="utf-8")
         os.replace(partial, out)
     except OSError as error:
-        raise UsageError(
-            f"{out} cannot be written: {error.strerror or error}", "choose another file"
-        ) from error
-    click.echo(
-        f"{len(given)} responses: " + ", ".join(f"{n} {name}" for name, n in sorted(counts.items())), err=True
-    )
+        raise UsageError(f"{out} cannot be written: {error.strerror or error}", "choose another file") from error
+    click.echo(f"{len(given)} responses: " + ", ".join(f"{n} {name}" for name, n in sorted(counts.items())), err=True)
     return ExitCode.DONE_WITH_REJECTS if counts["rejected"] else ExitCode.DONE

@@ -41,7 +41,9 @@ def _decode(path: Path, number: int, channel: Channel, pdf_dpi: int) -> Decoded:
         data = path.read_bytes()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise PageError("unreadable_file", f"it cannot be opened ({reason})", "check the file's permissions") from error
+        raise PageError(
+            "unreadable_file", f"it cannot be opened ({reason})", "check its path and permissions"
+        ) from error
     return decode_jpeg(data, channel) if kind == "jpeg" else decode_single(data, channel)
 
 

@@ -22,15 +22,16 @@ _JUNK_FOLDERS = frozenset(
 )  # fmt: skip
 
 
-def list_pages(paths: Sequence[Path]) -> list[PageRef]:
+def list_pages(paths: Sequence[Path], without: Path | None = None) -> list[PageRef]:
     """Every page under `paths`: folders walked in natural order, files of several pages expanded.
 
-    A path reached twice is listed once. A name that is not Unicode is written with backslash escapes
+    without: a folder that is not walked, such as the one results are written to. A path reached twice is
+    listed once. A name that is not Unicode is written with backslash escapes
     (`path_of` finds the file again), so that it can stand in any report. Raises nothing.
     """
     files: dict[str, None] = {}  # an ordered set
     for path in paths:
-        for file in _walk(path, set()):
+        for file in _walk(path, _identity(without)):
             files.setdefault(os.path.normpath(file))
     return [PageRef(_printable(file), page) for file in files for page in range(1, _count_pages(file) + 1)]
 
@@ -55,7 +56,7 @@ def natural_key(name: str) -> tuple[object, ...]:
 
 
 def _walk(path: Path, above: set[tuple[int, int]]) -> Iterator[str]:
-    """Files under `path`, depth first. above: the folders that hold it, so that link loops end."""
+    """Files under `path`, depth first. above: folders not to walk: those that hold it, so that link loops end."""
     try:
         status = path.stat()
         if not stat.S_ISDIR(status.st_mode):
@@ -73,6 +74,15 @@ def _walk(path: Path, above: set[tuple[int, int]]) -> Iterator[str]:
         if is_junk(name) or (name.lower() in _JUNK_FOLDERS and child.is_dir()):
             continue
         yield from _walk(child, above | {here})
+
+
+def _identity(folder: Path | None) -> set[tuple[int, int]]:
+    """What a folder is known by, whatever its path; nothing where there is none."""
+    try:
+        status = folder.stat() if folder else None
+    except OSError:
+        return set()
+    return {(status.st_dev, status.st_ino)} if status else set()
 
 
 def _printable(file: str) -> str:

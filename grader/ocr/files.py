@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from grader.errors import PageError
 from grader.intake.decode import load_page
-from grader.intake.plan import list_pages
 from grader.ocr.protocol import OCREngine
 from grader.records import PageRef, Transcription
 
 
-def read_files(
-    paths: Sequence[Path],
+def read_pages(
+    refs: Sequence[PageRef],
     engine: OCREngine,
     *,
     lines: int | None = None,
     alphabet: str = "any",
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """One row (see `row` and `refusal`) for every page under `paths`, in their order.
+    """One row (see `row` and `refusal`) for every page, in their order.
 
     progress is called with the pages done and all pages, after each page.
     """
-    refs = list_pages(paths)
     for number, ref in enumerate(refs, 1):
         try:
             yield row(ref, engine.read(load_page(ref).gray, lines=lines, alphabet=alphabet))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from grader import __version__
-from grader.errors import ExitCode, StoreError
-from grader.records import PageResult
+from grader.errors import ExitCode, StoreError, UsageError
+from grader.records import PageRef, PageResult
 from grader.run.executor import Executor
 from grader.run.job import Job
 from grader.run.output import write_outputs
@@ -42,18 +43,23 @@ def run_batch(
 ) -> dict[str, Any]:
     """Mark the pages under `paths` into the run folder `out`; returns what run.json says.
 
-    Raises StoreError if `out` holds a run of another exam, form or settings. Interrupted by
+    Raises UsageError if there is nothing to read, StoreError if `out` holds a run of another exam, form or
+    settings, is in use, or cannot be written. Interrupted by
     KeyboardInterrupt or killed, it loses at most the pages of the last second and reads only those again.
     """
-    from grader.intake.plan import list_pages
+    from grader.intake.plan import list_pages, natural_key
 
     start = time.perf_counter()
+    planned = list_pages(paths, without=out)
+    _check_scans(paths, planned, out)
     with RunStore.create(out) as store:
         models = PageReader(job).models()
         _claim(store, job, models)
-        order = list_pages(paths)
         done = store.done()
-        todo = [ref for ref in order if ref not in done]
+        todo = [ref for ref in planned if ref not in done]
+        # what an earlier call read stays in the run, even where this one names other scans
+        earlier = done.difference(planned)
+        order = [*sorted(earlier, key=lambda ref: (natural_key(ref.file), ref.page)), *planned]
         results = _shown(executor.run(job, todo), len(order) - len(todo), len(order), show)
         _journal(store, results)
         summary = settle(store, job, order)
@@ -100,6 +106,17 @@ def versions() -> dict[str, str]:
     return found
 
 
+def _check_scans(paths: Sequence[Path], planned: Sequence[PageRef], out: Path) -> None:
+    """Raise UsageError where there is nothing to read, so that a mistyped path marks nothing."""
+    named = ", ".join(map(str, paths))
+    if out.exists() and any(path.exists() and path.samefile(out) for path in paths):
+        raise UsageError(f"{out} is the folder of the scans", "name another folder for the run")
+    if not planned:
+        raise UsageError(f"there are no scans in {named}", "give files or folders of scans")
+    if not any(os.path.lexists(path) for path in paths):
+        raise UsageError(f"{named}: there is no such file or folder", "correct --scans")
+
+
 def _claim(store: RunStore, job: Job, models: dict[str, str]) -> None:
     """Make the run folder this job's, or refuse it."""
     wanted = {**job.describe(), "models": models}
@@ -107,9 +124,7 @@ def _claim(store: RunStore, job: Job, models: dict[str, str]) -> None:
     differing = [key for key, value in wanted.items() if key in held and held[key] != value]
     if differing:
         what = ", ".join(differing)
-        raise StoreError(
-            f"{store.folder} holds a run with another {what}", "give another --out, or the same input"
-        )
+        raise StoreError(f"{store.folder} holds a run with another {what}", "give another --out, or the same input")
     if not held:
         store.set_meta(**wanted, form_folder=str(job.form_folder.resolve()), versions=versions())
 

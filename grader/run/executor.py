@@ -13,9 +13,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from multiprocessing import connection, get_context
+from multiprocessing import connection, get_context, parent_process
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from threading import Thread
 from typing import Protocol
 
 from grader.records import PageRef, PageResult
@@ -166,6 +167,7 @@ class LocalExecutor:
 def _work(make_reader: Callable[[Job], Reader], job: Job, pipe: Connection) -> None:
     """A worker's life: read pages until the parent closes the pipe or dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then stops us
+    Thread(target=_end_with_parent, daemon=True).start()
     import cv2
 
     cv2.setNumThreads(1)
@@ -180,6 +182,14 @@ def _work(make_reader: Callable[[Job], Reader], job: Job, pipe: Connection) -> N
             pipe.send((result, _peak_memory()))
         except OSError:
             return
+
+
+def _end_with_parent() -> None:
+    """End this process as soon as its parent is gone, also in the middle of a page that takes long."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _lost(ref: PageRef, reason: str, page_seconds: float) -> PageResult:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from grader.errors import StoreError
 from grader.store.store import LedgerRow, ResultRow, RunStore
 
 RESULTS_HEADER = (
@@ -27,14 +28,20 @@ LEDGER_HEADER = ("file", "page", "outcome", "reason", "candidate", "sheet_page")
 
 
 def write_outputs(store: RunStore, summary: dict[str, Any]) -> None:
-    """Write the three files beside the store, each whole or not at all."""
-    with _replacing(store.folder / "results.csv") as file:
-        _write_csv(file, RESULTS_HEADER, (_result(row) for row in store.results()))
-    with _replacing(store.folder / "ledger.csv") as file:
-        _write_csv(file, LEDGER_HEADER, (_ledger(row) for row in store.ledger()))
-    with _replacing(store.folder / "run.json") as file:
-        json.dump(summary, file, ensure_ascii=False, indent=1)
-        file.write("\n")
+    """Write the three files beside the store, each whole or not at all. Raises StoreError if that fails."""
+    try:
+        with _replacing(store.folder / "results.csv") as file:
+            _write_csv(file, RESULTS_HEADER, (_result(row) for row in store.results()))
+        with _replacing(store.folder / "ledger.csv") as file:
+            _write_csv(file, LEDGER_HEADER, (_ledger(row) for row in store.ledger()))
+        with _replacing(store.folder / "run.json") as file:
+            json.dump(summary, file, ensure_ascii=False, indent=1)
+            file.write("\n")
+    except OSError as error:
+        raise StoreError(
+            f"cannot write the results to {store.folder}: {error.strerror}",
+            "make room, or the folder writable, and run the same command again: what is stored is kept",
+        ) from error
 
 
 def number(value: float | None) -> str:

@@ -28,6 +28,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import CreateColumn
 
+from grader.store.refusals import refuse
+
 SCHEMA = "grader-run/1"
 metadata = MetaData()
 
@@ -90,9 +92,7 @@ Index("answer_candidate", answer.c.candidate, answer.c.item)
 Index("answer_status", answer.c.status)
 Index("answer_page", answer.c.file, answer.c.file_page)
 
-crop = Table(
-    "crop", metadata, Column("sha256", String, primary_key=True), Column("png", LargeBinary, nullable=False)
-)
+crop = Table("crop", metadata, Column("sha256", String, primary_key=True), Column("png", LargeBinary, nullable=False))
 
 _GUARDS = (
     "CREATE TRIGGER IF NOT EXISTS event_no_update BEFORE UPDATE ON event"
@@ -103,8 +103,9 @@ _GUARDS = (
 
 
 def connect(url: str) -> Engine:
-    """An engine on the store at `url`, its tables created where they are missing."""
+    """An engine on the store at `url`, its tables created where they are missing. It raises StoreError."""
     engine = create_engine(url)
+    sa_event.listen(engine, "handle_error", refuse)
     if engine.dialect.name == "sqlite":
         sa_event.listen(engine, "connect", _sqlite_pragmas)
     metadata.create_all(engine)

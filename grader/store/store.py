@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
-from sqlalchemy.exc import DatabaseError, OperationalError
 
 from grader.errors import StoreError
 from grader.records import Box, CriterionMark, Outcome, PageRef, PageResult, Status
 from grader.store import records, schema
+from grader.store.lock import RunLock
 
 DATABASE = "run.sqlite"
 
@@ -85,27 +85,32 @@ class PageRecord:
 
 
 class RunStore:
-    """One run. Open an existing one with `open`, a new or existing one with `create`."""
+    """One run. Open an existing one with `open`; a new or existing one, to mark scans into it, with `create`.
 
-    def __init__(self, folder: Path) -> None:
+    Every method raises StoreError where the disk is full or the file damaged, locked or not writable.
+    """
+
+    def __init__(self, folder: Path, lock: RunLock | None = None) -> None:
         self.folder = folder
-        try:
-            self._engine = schema.connect(f"sqlite:///{folder / DATABASE}")
-        except DatabaseError as error:
-            raise StoreError(
-                f"{folder / DATABASE} is not a run's store: {error.orig}", "name another folder"
-            ) from error
+        self._lock = lock
+        self._engine = schema.connect(f"sqlite:///{folder / DATABASE}")
 
     @classmethod
     def create(cls, folder: Path) -> RunStore:
-        """The run at `folder`, made if it is not there. Raises StoreError if the folder cannot be used."""
+        """The run at `folder`, made if it is not there, for this process alone until it is closed.
+
+        Raises StoreError if the folder cannot be used or another process has it.
+        """
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StoreError(
-                f"cannot make the run folder {folder}: {error.strerror}", "name another folder"
-            ) from error
-        return cls(folder)
+            raise StoreError(f"cannot make the run folder {folder}: {error.strerror}", "name another folder") from error
+        lock = RunLock(folder)
+        try:
+            return cls(folder, lock)
+        except StoreError:
+            lock.release()
+            raise
 
     @classmethod
     def open(cls, folder: Path) -> RunStore:
@@ -117,8 +122,10 @@ class RunStore:
         return cls(folder)
 
     def close(self) -> None:
-        """Release the database file."""
+        """Release the database file, and the folder."""
         self._engine.dispose()
+        if self._lock is not None:
+            self._lock.release()
 
     def begin(self) -> AbstractContextManager[Connection]:
         """A transaction: all of it is kept, or none."""
@@ -142,9 +149,7 @@ class RunStore:
         with self._engine.begin() as connection:
             for key, value in values.items():
                 connection.execute(delete(schema.meta).where(schema.meta.c.key == key))
-                connection.execute(
-                    insert(schema.meta).values(key=key, value=json.dumps(value, ensure_ascii=False))
-                )
+                connection.execute(insert(schema.meta).values(key=key, value=json.dumps(value, ensure_ascii=False)))
 
     # the journal
 
@@ -155,7 +160,7 @@ class RunStore:
             return {PageRef(file, page) for file, page in connection.execute(query)}
 
     def record_pages(self, results: Sequence[PageResult]) -> None:
-        """Append the results of pages to the journal, all or none. Raises StoreError when the disk is full."""
+        """Append the results of pages to the journal, all or none."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         events, pictures = [], {}
         for result in results:
@@ -176,16 +181,12 @@ class RunStore:
                     "body": body,
                 }
             )
-        try:
-            with self._engine.begin() as connection:
-                if events:
-                    connection.execute(insert(schema.event), events)
-                for digest, png in pictures.items():
-                    statement = insert(schema.crop).prefix_with("OR IGNORE", dialect="sqlite")
-                    connection.execute(statement.values(sha256=digest, png=png))
-        except OperationalError as error:
-            remedy = "make room and run the same command again: what is stored is kept"
-            raise StoreError(f"cannot write to {self.folder / DATABASE}: {error.orig}", remedy) from error
+        with self._engine.begin() as connection:
+            if events:
+                connection.execute(insert(schema.event), events)
+            for digest, png in pictures.items():
+                statement = insert(schema.crop).prefix_with("OR IGNORE", dialect="sqlite")
+                connection.execute(statement.values(sha256=digest, png=png))
 
     def page_events(self, order: Sequence[PageRef]) -> Iterator[tuple[int, PageRecord]]:
         """Event id and record of every page of `order` that the journal holds, streamed in that order."""
@@ -218,9 +219,7 @@ class RunStore:
     def ledger(self) -> Iterator[LedgerRow]:
         """Every page in the order of the plan."""
         c = schema.page.c
-        query = select(c.file, c.page, c.outcome, c.reason, c.detail, c.candidate, c.sheet_page).order_by(
-            c.ordinal
-        )
+        query = select(c.file, c.page, c.outcome, c.reason, c.detail, c.candidate, c.sheet_page).order_by(c.ordinal)
         with self._engine.connect() as connection:
             for row in connection.execution_options(yield_per=500).execute(query):
                 yield LedgerRow(*row)
