@@ -126,3 +126,32 @@ def test_the_residual_grows_with_the_error_of_the_form() -> None:
     ]
     wrong = form.model_copy(update={"pages": (page.model_copy(update={"fields": tuple(bent)}),)})
     assert register(page_of(gray), wrong).residual > 2 * register(page_of(gray), form).residual
+
+
+def _pictures() -> dict[str, np.ndarray]:
+    tiles = np.add.outer(np.arange(1200) // 20, np.arange(900) // 20) % 2
+    return {
+        "tiny": np.full((30, 40), 200, np.uint8),
+        "black": np.zeros((900, 700), np.uint8),
+        "white": np.full((900, 700), 255, np.uint8),
+        "noise": np.random.default_rng(0).integers(0, 255, (1200, 900)).astype(np.uint8),
+        "strip": np.full((5, 2000), 128, np.uint8),
+        "tiles": (255 * tiles).astype(np.uint8),
+    }
+
+
+@pytest.mark.parametrize("name", _pictures())
+def test_a_picture_of_something_else_is_refused_by_every_method(name: str, tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "blank.png"), drawn(foreign_form(WholeMethod()), frame=True))
+    methods: list[tuple[AnyMethod, str]] = [
+        (MarkersMethod(), "square"),
+        (MarkersMethod(), "corner"),
+        (MarkersMethod(image="blank.png", marker_width=34), "ring"),
+        (BarsMethod(bars=tuple(BARS), w=32, h=12), "square"),
+        (ContourMethod(), "square"),
+        (FeaturesMethod(image="blank.png"), "square"),
+        (WholeMethod(), "square"),
+    ]
+    for method, kind in methods:
+        with pytest.raises(PageError):
+            register(page_of(_pictures()[name]), foreign_form(method, corner_marks(kind)), tmp_path)

@@ -106,7 +106,7 @@ def _along(centres: np.ndarray, longs: np.ndarray, left: np.ndarray, first: int,
 
 def _bars(small: np.ndarray, proportion: float) -> tuple[np.ndarray, np.ndarray]:
     """Centres (n x 2) and long sides (n) of solid dark rectangles of about this proportion of their sides."""
-    block = int(0.12 * min(small.shape)) | 1
+    block = max(int(0.12 * min(small.shape)), 3) | 1
     ink = cv2.adaptiveThreshold(small, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, block, 25)
     contours, _ = cv2.findContours(ink, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     centres, longs = [], []

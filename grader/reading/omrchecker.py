@@ -4,7 +4,8 @@ OMRChecker cuts the page out of the picture, stretches it to pageDimensions and 
 blocks. Here the blocks become fields, the cutting becomes a method of registration, and since such layouts
 are measured by hand the page is fitted once more to its printed bubbles. Filters that only change brightness
 are accepted and left out: marks are compared with the sheet's own paper and print. Thresholds of config.json
-have no counterpart here for the same reason, and scoring (evaluation.json) belongs to an exam file.
+have no counterpart here for the same reason, scoring (evaluation.json) belongs to an exam file, and a blank
+field is empty whatever emptyValue says.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ def read_page(page: Page, form: Form, folder: Path | None = None) -> tuple[Regis
 def blank_picture(path: Path, channel: Channel) -> np.ndarray:
     """The picture of the blank page in one channel (height x width uint8). Raises FormError."""
     data = np.fromfile(path, np.uint8) if path.is_file() else np.empty(0, np.uint8)
-    colour = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    colour = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if data.size else None
     if colour is None:
         problem = Problem("reference", "the picture cannot be read", "put it beside the form file")
         raise FormError(str(path), [problem])

@@ -36,7 +36,7 @@ def _pictures(small: np.ndarray) -> list[np.ndarray]:
     level, _ = cv2.threshold(paper, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
     bright = [cv2.threshold(paper, at, 255, cv2.THRESH_BINARY)[1] for at in (0.85 * level, level, 1.12 * level)]
     edges = cv2.dilate(cv2.Canny(smooth, 20, 60), np.ones((3, 3), np.uint8))
-    block = int(side * 0.05) | 1
+    block = max(int(side * 0.05), 3) | 1
     frames = cv2.adaptiveThreshold(
         cv2.GaussianBlur(small, (0, 0), 0.8), 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, block, 8
     )
