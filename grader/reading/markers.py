@@ -16,7 +16,7 @@ from grader.reading.shapes import Shape, find_shapes
 from grader.records import Page
 
 HANDLES_TURNS = True
-_SIDE = 720
+_SIDE, _QUICK_SIDE = 720, 400  # shorter side of the picture in which marks are looked for; a quick first look
 _PAGE_SHARE = (0.18, 1.15)  # the marks' distance, as a share of the picture's side
 _MOST = 9  # places that look like the picture of the mark
 _OUTER, _LARGEST = 14, 8  # shapes of a kind that are tried for a mark: the outermost, the largest of the rest
@@ -35,22 +35,38 @@ def locate(page: Page, page_form: PageForm, method: AnyMethod, form: Form, folde
     wanted = page_form.fiducials
     if len(wanted) < 4:
         return []
-    small, factor = reduce(page.gray, _SIDE)
+    picture = form_picture((folder or Path()) / method.image, "registration.image") if method.image else None
+    small: tuple[np.ndarray, int] | None = None
+    found: list[Pose] = []
+    for side in (_QUICK_SIDE, _SIDE) if picture is not None else (_SIDE,):
+        reduced = reduce(page.gray, side)
+        if small is not None and reduced[1] == small[1]:
+            break
+        small = reduced
+        fits = _search(*small, wanted, picture, method.marker_width)
+        found = settle(page, page_form, form, fits)
+        if found and found[0][1] <= form.max_residual:
+            break
+    return found
+
+
+def _search(
+    small: np.ndarray, factor: int, wanted: Sequence[Fiducial], picture: np.ndarray | None, width: float | None
+) -> list[Pose]:
+    """Poses that put the marks where something like them is seen in a picture reduced by `factor`."""
     span = max(np.ptp([f.x for f in wanted]), np.ptp([f.y for f in wanted]))
-    size = method.marker_width or float(np.median([f.size for f in wanted]))
+    size = width or float(np.median([f.size for f in wanted]))
     scales = np.array(_PAGE_SHARE) * max(small.shape) / span
-    if method.image is not None:
-        picture = form_picture((folder or Path()) / method.image, "registration.image")
-        shapes = _matches(small, picture, size * scales[0], size * scales[1])
-        found: list[Sequence[Shape]] = [shapes] * len(wanted)
+    if picture is not None:
+        found: list[Sequence[Shape]] = [_matches(small, picture, size * scales[0], size * scales[1])] * len(wanted)
     else:
         least = min(f.size for f in wanted) * scales[0]
         most = max(f.size for f in wanted) * scales[1]
         shapes = find_shapes(small, max(3.5, 0.8 * least), 1.25 * most)
         found = [[shape for shape in shapes if shape.kind == f.kind] for f in wanted]
-    fits = _fits(found, wanted, bool(method.image), small.shape)
+    fits = _fits(found, wanted, picture is not None, small.shape)
     grow = np.array([[factor, 0, (factor - 1) / 2], [0, factor, (factor - 1) / 2], [0, 0, 1.0]])
-    return settle(page, page_form, form, [(grow @ matrix, residual) for matrix, residual in fits])
+    return [(grow @ matrix, residual) for matrix, residual in fits]
 
 
 # --- finding the picture of a mark ----------------------------------------------------------------------
@@ -61,7 +77,7 @@ def _matches(small: np.ndarray, picture: np.ndarray, smallest: float, largest: f
     symmetric = _similarity(picture, np.rot90(picture)) > 0.9
     best = np.full(small.shape, -1.0, np.float32)
     sizes = np.zeros(small.shape, np.float32)
-    for side in np.geomspace(max(smallest, 9.0), max(largest, 12.0), 14):
+    for side in np.geomspace(max(smallest, 7.0), max(largest, 12.0), 14):
         height = max(5, round(side * picture.shape[0] / picture.shape[1]))
         mark = cv2.resize(picture, (max(5, round(side)), height), interpolation=cv2.INTER_AREA)
         for turn in range(1 if symmetric else 4):
