@@ -63,4 +63,24 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted; run the same command again to resume", err=True)
         code = ExitCode.INTERRUPTED
+    except OSError as error:  # a full disk, a folder that cannot be written, wherever it showed
+        where = f"{error.filename}: " if error.filename else ""
+        remedy = "look at the path, its permissions and the room on the disk"
+        click.echo(f"error: {where}{error.strerror or error}\n  remedy: {remedy}", err=True)
+        code = ExitCode.UNUSABLE
+    except Exception as error:  # a mistake of ours must not end with 1, which means that the job was done
+        if sys.flags.dev_mode:
+            raise
+        click.echo(f"error: {_mistake(error)}", err=True)
+        code = ExitCode.UNUSABLE
     sys.exit(int(code or 0))
+
+
+def _mistake(error: Exception) -> str:
+    """An error that nobody foresaw, with the place where it was raised."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f" ({trace.tb_frame.f_globals.get('__name__')} line {trace.tb_lineno})" if trace else ""
+    remedy = "report this as a mistake in grader; python -X dev -m grader ... shows where it comes from"
+    return f"{type(error).__name__}: {error}{place}\n  remedy: {remedy}"

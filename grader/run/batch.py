@@ -123,8 +123,9 @@ def _claim(store: RunStore, job: Job, models: dict[str, str]) -> None:
     held = store.meta()
     differing = [key for key, value in wanted.items() if key in held and held[key] != value]
     if differing:
-        what = ", ".join(differing)
-        raise StoreError(f"{store.folder} holds a run with another {what}", "give another --out, or the same input")
+        what = " and ".join(dict.fromkeys(key.removesuffix("_sha256").removesuffix("_version") for key in differing))
+        remedy = f"name another --out; to go on with this one, give the {what} that it began with"
+        raise StoreError(f"{store.folder} holds a run that began with another {what}", remedy)
     if not held:
         store.set_meta(**wanted, form_folder=str(job.form_folder.resolve()), versions=versions())
 
