@@ -89,13 +89,12 @@ def undo(store: RunStore, actor: str) -> list[Decision]:
 def _decide(connection: Connection, actor: str, decision: Decision) -> int:
     c = schema.answer.c
     where = where_answer(decision.candidate, decision.item, decision.file, decision.file_page)
-    row = connection.execute(select(schema.answer).where(where)).mappings().first()
-    if row is None:
+    found = connection.execute(select(schema.answer).where(where)).first()
+    if found is None:
         raise UsageError(f"the run has no answer to item {decision.item} there", "load the page again")
+    row = found._asdict()
     if decision.mark is not None and not 0 <= decision.mark <= row["max_mark"]:
-        raise UsageError(
-            f"a mark of {decision.mark:g} is not between 0 and {row['max_mark']:g}", "correct the mark"
-        )
+        raise UsageError(f"a mark of {decision.mark:g} is not between 0 and {row['max_mark']:g}", "correct the mark")
     event_id = _append(connection, actor, "decision", asdict(decision))
     standing = (actor, decision) if decision.mark is not None else _standing(connection, decision)
     values = decided(row, standing[1], standing[0]) if standing else _undecided(row)
@@ -139,9 +138,7 @@ def _last_action(connection: Connection, actor: str) -> list[Decision]:
 def attribute(store: RunStore, actor: str, attribution: Attribution) -> int:
     """Append whose page it is; settle again to see its effect. Raises UsageError for a page the run has not read."""
     if store.page_record(attribution.file, attribution.page) is None:
-        raise UsageError(
-            f"the run has not read {attribution.file} page {attribution.page}", "choose a page it has"
-        )
+        raise UsageError(f"the run has not read {attribution.file} page {attribution.page}", "choose a page it has")
     with store.begin() as connection:
         return _append(connection, actor, "attribution", asdict(attribution))
 
@@ -165,9 +162,7 @@ def _stand(events: Iterable[tuple[str, dict[str, Any]]]) -> dict[AnswerKey, tupl
 
 def attributions(store: RunStore) -> dict[PageRef, str]:
     """The candidate that people gave to pages."""
-    return {
-        PageRef(body["file"], body["page"]): body["candidate"] for _, body in _events(store, "attribution")
-    }
+    return {PageRef(body["file"], body["page"]): body["candidate"] for _, body in _events(store, "attribution")}
 
 
 def decided(row: Mapping[str, Any], decision: Decision, actor: str) -> dict[str, Any]:
@@ -198,9 +193,7 @@ def _undecided(row: Mapping[str, Any]) -> dict[str, Any]:
 def _append(connection: Connection, actor: str, kind: str, body: dict[str, Any]) -> int:
     at = datetime.now(UTC).isoformat(timespec="milliseconds")
     text = json.dumps(body, ensure_ascii=False)
-    statement = (
-        insert(schema.event).values(at=at, actor=actor, kind=kind, body=text).returning(schema.event.c.id)
-    )
+    statement = insert(schema.event).values(at=at, actor=actor, kind=kind, body=text).returning(schema.event.c.id)
     return int(connection.execute(statement).scalar_one())
 
 

@@ -1,0 +1,98 @@
+"""The order in which a person meets the answers to one item, without anything that tells whose they are.
+
+Pure: built once from the answers of an item, then asked. Answers stand by an opaque name, which also orders
+them, so that neighbours in the queue are not neighbours in the class; identical answers stand together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterable, Set
+from dataclasses import dataclass
+from functools import cached_property
+
+from grader.records import Status
+from grader.scoring.normal import normalise
+from grader.store.decisions import AnswerKey, answer_key
+from grader.store.store import ResultRow
+
+_LETTERS = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
+_URGENCY: dict[Status, int] = {"review": 0, "proposed": 1, "final": 2}
+
+
+def opaque(secret: bytes, *what: object) -> str:
+    """A name for something, of twenty letters a to p, that tells nothing about it without the secret.
+
+    HMAC-SHA256 (RFC 2104) cut to 80 bits; letters only, so that it never looks like a candidate number.
+    """
+    message = json.dumps(what, ensure_ascii=False).encode()
+    return hmac.new(secret, message, hashlib.sha256).hexdigest()[:20].translate(_LETTERS)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An answer in the queue. name: opaque. group: the same for identical answers."""
+
+    name: str
+    answer: AnswerKey
+    group: str
+    status: Status
+
+
+def entry(row: ResultRow, secret: bytes) -> Entry:
+    """The answer as the queue knows it.
+
+    Its status is the engine's own, so that a decision never moves an answer. Answers in which nothing was read
+    are identical only where the engine says the same about them: a blank box is not an unread one.
+    """
+    key = answer_key(row.candidate, row.file, row.file_page, row.item)
+    text = normalise(row.response)
+    group = opaque(secret, "group", row.item, text, "" if text else " ".join(row.flags))
+    status = row.proposal.status if row.proposal else row.status
+    return Entry(opaque(secret, "answer", *key), key, group, status)
+
+
+class Queue:
+    """The answers to one item: what needs a person most first, identical ones together."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        held = list(entries)
+        urgency: dict[str, int] = {}
+        for one in held:
+            urgency[one.group] = min(urgency.get(one.group, 2), _URGENCY[one.status])
+        held.sort(key=lambda one: (urgency[one.group], one.group, one.name))
+        self.entries = tuple(held)
+
+    @cached_property
+    def _place(self) -> dict[str, int]:
+        return {one.name: place for place, one in enumerate(self.entries)}
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._place
+
+    def __getitem__(self, name: str) -> Entry:
+        return self.entries[self._place[name]]
+
+    def next(self, waiting: Set[str], after: str | None = None) -> Entry | None:
+        """The first waiting answer behind `after`, from the start again behind the end; never `after` itself
+        unless it is the only one. None where nothing waits."""
+        start = 0 if after is None else self._place[after] + 1
+        for place in range(start, start + len(self.entries)):
+            one = self.entries[place % len(self.entries)]
+            if one.name in waiting:
+                return one
+        return None
+
+    def identical(self, name: str) -> tuple[Entry, ...]:
+        """The answers that read the same, this one first."""
+        one = self[name]
+        return one, *(other for other in self._groups[one.group] if other.name != name)
+
+    @cached_property
+    def _groups(self) -> dict[str, list[Entry]]:
+        groups: dict[str, list[Entry]] = {}
+        for one in self.entries:
+            groups.setdefault(one.group, []).append(one)
+        return groups
