@@ -1,15 +1,17 @@
 """Mark reading on real sheets of other makers: right, silent and flagged, at all four turns, and how fast.
 
-    python benchmarks/omr.py [--turns 0 1 2 3] [--only SET] [--omrchecker CHECKOUT]
+    python benchmarks/omr.py [--turns 0 1 2 3] [--only SET] [--omrchecker CHECKOUT] [--predictions DIR]
 
 Every sheet goes the way a page goes in a run: quality gate, registration, marks and codes. A silent error is
-a wrong value without a flag. With --omrchecker (a checkout of github.com/Udayraj123/OMRChecker whose
+a wrong value without a flag. --predictions writes what was read upright for the data set's own score.py. With
+--omrchecker (a checkout of github.com/Udayraj123/OMRChecker whose
 requirements are installed) the sheets that have its layouts are read by both, in turns.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from collections import Counter, defaultdict
@@ -22,7 +24,7 @@ import cv2
 import numpy as np
 
 from benchmarks.harness import DATA, need, table, write
-from benchmarks.sheets import Sheet, all_sheets, compare
+from benchmarks.sheets import Sheet, all_sheets, compare, truth_name
 from grader.errors import PageError
 from grader.intake.decode import load_page
 from grader.intake.quality import check_quality
@@ -35,6 +37,7 @@ def main() -> None:
     parser.add_argument("--turns", nargs="+", type=int, default=[0, 1, 2, 3], help="quarter turns to read at")
     parser.add_argument("--only", default="", help="only sheets whose name contains this")
     parser.add_argument("--omrchecker", type=Path, help="a checkout of OMRChecker to compare with")
+    parser.add_argument("--predictions", type=Path, help="write predictions for the data set's score.py here")
     options = parser.parse_args()
     need(DATA / "omr")
     cv2.setNumThreads(1)
@@ -42,6 +45,9 @@ def main() -> None:
     results = [measure(sheet, options.turns) for sheet in sheets]
     show(results, options.turns)
     result: dict[str, object] = {"turns": options.turns, "sheets": results}
+    if options.predictions is not None:
+        for sheet in sheets:
+            write_prediction(sheet, options.predictions / f"{sheet.name}.json")
     if options.omrchecker is not None:
         from benchmarks.omrchecker_runs import compare_with  # needs that project's own dependencies
 
@@ -78,6 +84,23 @@ def read_turned(sheet: Sheet, turn: int) -> tuple[list[Reading], str]:
         return read_page(page, form, folder)[1], ""
     except PageError as error:
         return [], f"{error.reason}: {error.message}"
+
+
+def write_prediction(sheet: Sheet, path: Path) -> None:
+    """What was read on the upright sheet, in the form that the data set's score.py takes."""
+    readings, reason = read_turned(sheet, 0)
+    found: dict[str, dict] = {"answers": {}, "fields": {}}
+    flagged = []
+    for number, reading in enumerate(r for r in readings if r.kind == "marks"):
+        name = truth_name(reading.field, number, sheet.truth)
+        kind = "answers" if name in sheet.truth["answers"] else "fields"
+        labels = [bubble.label for bubble in reading.bubbles if bubble.marked]
+        expected = sheet.truth["answers"].get(name, sheet.truth.get("fields", {}).get(name))
+        found[kind][name] = labels if isinstance(expected, list) else reading.value
+        if reading.flags:
+            flagged.append(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({**found, "flagged": flagged, "rejected": bool(reason)}, ensure_ascii=False))
 
 
 def show(results: list[dict], turns: list[int]) -> None:

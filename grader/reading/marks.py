@@ -316,6 +316,8 @@ def _reading(field: MarksField, seen: list[_Seen], box: Box) -> Reading:
         value = "".join(part or GAP for part in parts)
         if field.role == "candidate" or GAP in value.rstrip(GAP):  # a short word or number ends early
             flags.append("mark_doubtful")
+        if field.role == "other":
+            value = value.rstrip(GAP)
     confidence = min(one.confidence for one in seen)
     return Reading(field.id, "marks", value, confidence, check(tuple(flags)) if flags else (), box, tuple(bubbles))
 
