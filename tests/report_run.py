@@ -73,7 +73,7 @@ def make_run(folder: Path, candidates: int = 8, turn: int = 0, dpi: int = 100) -
     unknown = _page(scans, form.page(1), "", 99_999, turn, dpi)
     results.append(_as_unknown(unknown))
     with RunStore.create(run) as store:
-        store.set_meta(**job.describe(), models={"a.onnx": "0" * 64}, versions={"grader": "0"})
+        store.set_meta(**job.describe(), form_folder=str(folder), models={"a.onnx": "0" * 64}, versions={"grader": "0"})
         store.record_pages(results)
         store.set_meta(summary=settle(store, job, [result.ref for result in results]))
     return run

@@ -13,13 +13,14 @@ from contextlib import asynccontextmanager
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.datastructures import FormData
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from grader.desk import views
-from grader.desk.desk import Desk, criteria_of
+from grader.desk.desk import Desk, NotHere, criteria_of
 from grader.desk.security import HEADERS, HOSTS, MAX_BODY, Session
 from grader.desk.views import Pages, Typed, answer_path
 from grader.desk.words import word
@@ -55,11 +56,8 @@ def create_app(desk: Desk, session: Session) -> FastAPI:
     app.mount("/static", StaticFiles(packages=[("grader.desk", "static"), ("grader.report", "templates")]))
     app.middleware("http")(_careful)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(HOSTS))
-    app.add_exception_handler(Refused, _refuse)
-    app.add_exception_handler(KeyError, _refuse)
-    app.add_exception_handler(404, _refuse)
-    app.add_exception_handler(422, _refuse)
-    app.add_exception_handler(GraderError, _refuse)
+    for error in (Refused, NotHere, GraderError, RequestValidationError, 404):
+        app.add_exception_handler(error, _refuse)
     return app
 
 
@@ -189,9 +187,8 @@ def answer(desk: TheDesk, pages: ThePages, order: int, name: str) -> Response:
 @rooms.get("/items/{order}/answers/{name}/crop.png")
 def crop(desk: TheDesk, order: int, name: str) -> Response:
     """The picture of an answer."""
-    row = desk.answer(order, name)
     headers = {"Cache-Control": "private, max-age=600"}  # fetched ahead, then shown
-    return Response(desk.store.crop(row.crop), media_type="image/png", headers=headers)
+    return Response(desk.picture(order, name), media_type="image/png", headers=headers)
 
 
 @rooms.post("/items/{order}/answers/{name}")

@@ -45,6 +45,10 @@ class LostPage:
         return self.row.sheet_page is not None
 
 
+class NotHere(LookupError):
+    """The run has no such item, answer or page."""
+
+
 class Desk:
     """One run and one marker. Safe to call from several threads."""
 
@@ -80,9 +84,9 @@ class Desk:
         ]
 
     def item(self, order: int) -> Item:
-        """The item at that place. Raises KeyError if there is none."""
+        """The item at that place. Raises NotHere if there is none."""
         if not 0 <= order < len(self.exam.items):
-            raise KeyError(order)
+            raise NotHere(order)
         return self.exam.items[order]
 
     def queue(self, order: int) -> tuple[Queue, set[str]]:
@@ -104,16 +108,24 @@ class Desk:
         return queue.next(waiting, after if after in queue else None)
 
     def answer(self, order: int, name: str) -> ResultRow:
-        """The answer as it stands. Raises KeyError if there is none."""
-        queue, _ = self.queue(order)
-        row = self.store.answer(queue[name].answer[0], *_place(queue[name]))
+        """The answer as it stands. Raises NotHere if there is none."""
+        candidate, file, page, item = self._entry(order, name).answer
+        row = self.store.answer(candidate, item, file, page)
         if row is None:  # the run was settled again by somebody else
             self._forget()
-            raise KeyError(name)
+            raise NotHere(name)
         return row
 
+    def picture(self, order: int, name: str) -> bytes:
+        """The PNG of the answer as written. Raises NotHere if there is none."""
+        crop = self.answer(order, name).crop
+        if not crop:
+            raise NotHere(name)
+        return self.store.crop(crop)
+
     def identical(self, order: int, name: str) -> list[Entry]:
-        """The waiting answers that read the same as this one, this one first if it waits."""
+        """The waiting answers that read the same as this one, this one first if it waits. Raises NotHere."""
+        self._entry(order, name)
         queue, waiting = self.queue(order)
         return [one for one in queue.identical(name) if one.name in waiting]
 
@@ -127,12 +139,12 @@ class Desk:
         criteria: dict[str, float] | None,
         comment: str,
     ) -> None:
-        """Give answers a mark: all of them or, on an error, none. Raises UsageError, KeyError."""
-        queue, waiting = self.queue(order)
+        """Give answers a mark: all of them or, on an error, none. Raises UsageError, NotHere."""
+        _, waiting = self.queue(order)
         together = secrets.token_hex(8) if len(names) > 1 else ""
         made = [
             Decision(candidate, item, file, page, mark, criteria, comment, together)
-            for candidate, file, page, item in (queue[name].answer for name in names)
+            for candidate, file, page, item in (self._entry(order, name).answer for name in names)
         ]
         with self._lock:
             decide(self.store, self.marker, *made)
@@ -163,14 +175,14 @@ class Desk:
                 yield LostPage(opaque(self._secret, "page", row.file, row.page), row)
 
     def lost_page(self, name: str) -> LostPage:
-        """One of them. Raises KeyError if it is none of them."""
+        """One of them. Raises NotHere if it is none of them."""
         for page in self.lost_pages():
             if page.name == name:
                 return page
-        raise KeyError(name)
+        raise NotHere(name)
 
     def give(self, name: str, candidate: str) -> LedgerRow:
-        """Say whose page it is and settle again; what became of the page. Raises KeyError, UsageError."""
+        """Say whose page it is and settle again; what became of the page. Raises NotHere, UsageError."""
         with self._lock:
             page = self.lost_page(name)
             if not page.attributable:
@@ -197,17 +209,18 @@ class Desk:
             if self._unwritten:
                 self.refresh()
 
+    def _entry(self, order: int, name: str) -> Entry:
+        queue, _ = self.queue(order)
+        if name not in queue:
+            raise NotHere(name)
+        return queue[name]
+
     def _forget(self) -> None:
         with self._lock:
             self._queues.clear()
 
 
 _STATUSES = ("final", "proposed", "review")
-
-
-def _place(one: Entry) -> tuple[str, str | None, int | None]:
-    _, file, page, item = one.answer
-    return item, file, page
 
 
 def criteria_of(item: Item, mark: float, given: Sequence[float | None]) -> dict[str, float] | None:
