@@ -21,6 +21,7 @@ from grader.records import PageRef
 from grader.resources import rubrics_dir
 from grader.run.batch import run_batch
 from grader.run.executor import SerialExecutor
+from grader.run.output import inert
 from grader.store.store import RunStore
 
 EXAM = rubrics_dir() / "physics-g8-zh.yaml"
@@ -155,6 +156,13 @@ def test_a_full_disk_is_said_to_be(tmp_path: Path) -> None:
         with pytest.raises(StoreError, match="disk is full") as refused:
             connection.exec_driver_sql("INSERT INTO crop VALUES ('a', zeroblob(1000000))")
     assert "make room" in refused.value.remedy
+
+
+def test_a_spreadsheet_runs_nothing_of_a_student() -> None:
+    for text in ("=1+1", "=1+cmd|'/C calc'!A0", "+1+A1", "-A1", "-3.2 m/s", "@SUM(A1)", "\t=1", "\r=1"):
+        assert inert(text) == "'" + text
+    for text in ("-3.2", "+5", "3.2 m/s", "", "-3", "x=3", "20260001"):
+        assert inert(text) == text
 
 
 def test_another_exam_is_refused_by_name(tmp_path: Path, picture: Path) -> None:

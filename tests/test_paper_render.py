@@ -20,7 +20,7 @@ from grader.paper.baseline import blank_page, with_baseline
 from grader.paper.layout import lay_out
 from grader.paper.pagecode import parse
 from grader.paper.render import render_pdf
-from grader.paper.sheets import digits_for, print_sheets
+from grader.paper.sheets import digits_for, print_sheets, unfit
 from grader.reading.roster import Entry, Roster
 
 DPI = 200
@@ -33,9 +33,7 @@ def exam() -> Exam:
 
 
 @pytest.fixture(scope="module", params=["A4", "A3"])
-def printed(
-    request: pytest.FixtureRequest, exam: Exam, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Form, Path]:
+def printed(request: pytest.FixtureRequest, exam: Exam, tmp_path_factory: pytest.TempPathFactory) -> tuple[Form, Path]:
     form = lay_out(exam, size=request.param)
     pdf = tmp_path_factory.mktemp("paper") / "paper.pdf"
     render_pdf(exam, form, None, pdf)
@@ -126,18 +124,14 @@ def test_baseline_is_measured_and_leaves_the_version(printed: tuple[Form, Path])
     form, pdf = printed
     measured = with_baseline(form, pdf)
     assert measured.version == form.version
-    levels = [
-        b.baseline for p in measured.pages for f in p.fields if isinstance(f, MarksField) for b in f.bubbles
-    ]
+    levels = [b.baseline for p in measured.pages for f in p.fields if isinstance(f, MarksField) for b in f.bubbles]
     assert all(level is not None and 0.03 < level < 0.2 for level in levels)
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_long_titles_stay_between_the_corner_marks(language: str, tmp_path: Path) -> None:
     title = (
-        "普通高等学校招生全国统一考试模拟试题汇编" * 4
-        if language == "zh"
-        else "A rather long title of an exam " * 6
+        "普通高等学校招生全国统一考试模拟试题汇编" * 4 if language == "zh" else "A rather long title of an exam " * 6
     )
     exam = make_exam([CHOICE], language, title)
     form = lay_out(exam)
@@ -200,6 +194,15 @@ def test_a_folder_that_cannot_be_written_is_reported(exam: Exam, tmp_path: Path)
 )
 def test_the_number_has_as_many_columns_as_the_roster_needs(candidates: tuple[str, ...], digits: int) -> None:
     assert digits_for(candidates) == digits
+
+
+def test_numbers_that_cannot_be_bubbled_are_named(exam: Exam, tmp_path: Path) -> None:
+    form = lay_out(exam, candidate_digits=3)
+    assert unfit(form, ("007", "1234", "A-1", "42")) == ["1234", "A-1"]
+    roster = Roster([Entry("1234")])
+    with pytest.raises(UsageError, match="more than 3 digits"):
+        print_sheets(exam, tmp_path, roster=roster, digits=3)
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_command_prints_for_a_roster(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from grader.report import scans as scans_module
 from grader.report import summary as summary_module
 from grader.report.annotate import COLOURS
 from grader.report.html import write_html
+from grader.report.panel import Line, draw_panel
 from grader.report.summary import gather
 from grader.report.words import REMEDIES, WORDS
 from grader.report.write import write_report
@@ -116,9 +117,7 @@ def test_every_reason_in_a_ledger_has_a_remedy_in_both_languages() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(text=st.text(max_size=200))
-def test_no_response_can_change_the_page(
-    run: Path, text: str, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_no_response_can_change_the_page(run: Path, text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     out = tmp_path_factory.getbasetemp() / "any.html"
     with RunStore.open(run) as store:
         summary = gather(store)
@@ -208,6 +207,13 @@ def test_a_page_is_drawn_upright_with_the_chosen_bubble_framed(turn: int, tmp_pa
         above = picture[y - 8 : y + 1, x]  # the frame's upper edge
         assert np.abs(above - COLOURS[sign]).sum(axis=1).min() < 90, name  # type: ignore[index]
         assert picture[int((box.y + box.h / 2) * scale), x].max() < 70  # the fill itself is untouched
+
+
+def test_a_file_of_any_name_can_be_drawn() -> None:
+    scan = Image.new("RGB", (400, 600))
+    line = Line("\x1b1", "\t\x00=1+1\n", 1, 2, "final", (), (0, 0, 0), True)
+    panel = draw_panel(scan, [line], "0\n7", 1, "new\nline\x07.jpg", "en")
+    assert panel.tobytes() == draw_panel(scan, [line], "0 7", 1, "new line .jpg", "en").tobytes()
 
 
 def test_the_report_is_the_same_when_it_is_made_again(run: Path, report: Path, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def command(exam: Path, out: Path, candidates: Path | None, size: str, digits: i
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from grader.exam.load import load_exam
-    from grader.paper.sheets import print_sheets
+    from grader.paper.sheets import print_sheets, unfit
     from grader.reading.roster import Roster
 
     roster = Roster.load(candidates) if candidates is not None else None
@@ -54,4 +54,11 @@ def command(exam: Path, out: Path, candidates: Path | None, size: str, digits: i
         )
     pages = count * len(form.pages)
     click.echo(f"{out / 'paper.pdf'}: {pages} pages to print, form {form.version}", err=True)
+    without = unfit(form, roster.candidates) if roster is not None else []
+    if without:
+        click.echo(
+            f"{len(without)} candidates' numbers ({without[0]}) do not fit the bubbles: they must leave those empty, "
+            "their pages are known by the printed code",
+            err=True,
+        )
     click.echo(f"{out / 'form.json'}: give it to grader run with the scans", err=True)

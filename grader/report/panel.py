@@ -137,9 +137,12 @@ def _plain(text: str) -> str:
 
 
 def _wrap(text: str, size: int, width: float, most: int) -> list[str]:
-    """Rows no wider than `width` pixels, broken anywhere, at most `most`; what is left out shows as an ellipsis."""
+    """Rows no wider than `width` pixels, broken anywhere, at most `most`; what is left out shows as an ellipsis.
+
+    The font knows no control characters, and a file's name may hold any.
+    """
     font, rows, row = _font(size), list[str](), ""
-    for char in text:
+    for char in _plain(text):
         if row and font.getlength(row + char) > width:
             rows.append(row)
             if len(rows) == most:

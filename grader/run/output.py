@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,9 @@ RESULTS_HEADER = (
     "flags",
 )
 LEDGER_HEADER = ("file", "page", "outcome", "reason", "candidate", "sheet_page")
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # OWASP, CSV injection
+_NUMBER = re.compile(r"[+-][0-9]+(\.[0-9]+)?")
 
 
 def write_outputs(store: RunStore, summary: dict[str, Any]) -> None:
@@ -51,10 +55,10 @@ def number(value: float | None) -> str:
 
 def _result(row: ResultRow) -> tuple[object, ...]:
     return (
-        row.candidate,
+        inert(row.candidate),
         row.page if row.page is not None else "",
         row.item,
-        _inert(row.response),
+        inert(row.response),
         number(row.mark),
         number(row.max_mark),
         f"{row.confidence:.4f}",
@@ -70,19 +74,17 @@ def _ledger(row: LedgerRow) -> tuple[object, ...]:
         page,
         row.outcome,
         row.reason,
-        row.candidate,
+        inert(row.candidate),
         row.sheet_page if row.sheet_page is not None else "",
     )
 
 
-def _inert(text: str) -> str:
-    """A student's text that a spreadsheet would take for a formula is quoted, as OWASP advises on CSV injection.
+def inert(text: str) -> str:
+    """Text of a student or a page code that a spreadsheet would take for a formula is quoted, as OWASP advises.
 
     A plain number such as -3.2 stays as it is.
     """
-    if text[:1] in "=+-@\t\r" and text and not text[1:2].isdigit():
-        return "'" + text
-    return text
+    return "'" + text if text[:1] in _FORMULA and not _NUMBER.fullmatch(text) else text
 
 
 def _write_csv(file: IO[str], header: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
