@@ -179,7 +179,8 @@ def test_the_language_can_be_switched(visitor: Visitor) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/none", "/items/99/next", "/items/-1/next", "/items/x/next", "/items/0/answers/aaaa", "/pages/a/picture.jpg"]
+    "path",
+    ["/none", "/items/99/next", "/items/-1/next", "/items/x/next", "/items/0/answers/aaaa", "/pages/a/picture.jpg"],
 )  # fmt: skip
 def test_what_is_not_there_is_said(visitor: Visitor, path: str) -> None:
     answer = visitor.client.get(path)
