@@ -15,7 +15,7 @@ import pytest
 from test_executor import job
 
 from grader.cli import main
-from grader.errors import StoreError
+from grader.errors import StoreError, UsageError
 from grader.intake.plan import list_pages
 from grader.records import PageRef
 from grader.resources import rubrics_dir
@@ -116,6 +116,32 @@ def test_pages_of_an_earlier_call_stay_in_the_run(tmp_path: Path, picture: Path)
         assert summary["counts"]["pages"] == number
     with RunStore.open(tmp_path / "run") as store:
         assert [row.file for row in store.ledger()] == [str(picture), str(other)]
+
+
+def test_a_scan_put_in_the_place_of_another_is_named(tmp_path: Path, picture: Path) -> None:
+    def run() -> dict[str, object]:
+        return run_batch(job(tmp_path), [picture], tmp_path / "run", SerialExecutor())
+
+    def put(data: bytes) -> None:
+        picture.write_bytes(data)
+        os.utime(picture, (2e9, 2e9))  # surely after it was read
+
+    whole = picture.read_bytes()
+    put(whole[:60])
+    assert run()["changed_files"] == []
+    put(whole[:60])
+    assert run()["changed_files"] == [], "written again, but the same"
+    put(whole)
+    assert run()["changed_files"] == [str(picture)]
+
+
+def test_a_demo_is_not_gone_on_with_under_other_options(tmp_path: Path) -> None:
+    from grader.demo.demo import run_demo
+
+    (tmp_path / "demo.json").write_text("{}")
+    with pytest.raises(UsageError, match="other options"):
+        run_demo(EXAM, tmp_path, SerialExecutor(), candidates=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["demo.json"]
 
 
 def test_one_writer_a_run(tmp_path: Path, picture: Path) -> None:

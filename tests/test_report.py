@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import zipfile
 from collections import Counter
 from dataclasses import replace
@@ -224,12 +225,15 @@ def test_the_report_is_the_same_when_it_is_made_again(run: Path, report: Path, t
 
 
 def test_a_scan_that_is_gone_is_named_and_the_rest_is_drawn(tmp_path: Path) -> None:
-    run = make_run(tmp_path, candidates=2)
+    run = make_run(tmp_path, candidates=3)
     (tmp_path / "scans" / "scan-0000.jpg").unlink()
+    shutil.copyfile(tmp_path / "scans" / "scan-0001.jpg", tmp_path / "scans" / "scan-0002.jpg")
     written = write_report(run, tmp_path / "report")
     assert written.drawn == 2
-    assert len(written.lost) == 1
-    assert "scan-0000.jpg" in written.lost[0]
+    gone, other = written.lost
+    assert "scan-0000.jpg" in gone
+    assert "scan-0002.jpg" in other
+    assert "not the scan that was marked" in other
 
 
 def test_what_is_no_finished_run_is_refused(tmp_path: Path) -> None:

@@ -35,6 +35,8 @@ def command(run: Path, out: Path, language: Literal["zh", "en"] | None, annotate
         click.echo(f"not drawn: {message}", err=True)
     if len(written.lost) > 20:
         click.echo(f"not drawn: {len(written.lost) - 20} more", err=True)
+    if written.lost:
+        click.echo("scans with relative paths are looked for from here: run this where grader run was run", err=True)
     if annotated:
         click.echo(f"annotated: {written.drawn} pages in {out / 'annotated'} and {out}/annotated*.pdf", err=True)
     click.echo(f"workbook:  {written.workbook}", err=True)

@@ -84,5 +84,12 @@ def report(summary: dict[str, Any], out: Path) -> None:
         f"results: {out / 'results.csv'}  ledger: {out / 'ledger.csv'}",
         f"to look at: grader report {out} --out {out / 'report'}",
     ]
+    if counts["pages"] > counts["read"]:
+        lines.append("pages not read: the ledger says why; put new scans beside them and run the same command again")
+    if changed := summary["changed_files"]:
+        lines.append(
+            f"{len(changed)} files hold another scan than was read ({changed[0]}) and were not read again: "
+            "give new scans new file names"
+        )
     for line in lines:
         click.echo(line, err=True)

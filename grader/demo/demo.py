@@ -8,6 +8,7 @@ counted and shown.
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from grader.demo.simulate import Habits, PageTruth, simulate_batch
+from grader.errors import UsageError
 from grader.exam.exam import ChoiceItem, Exam, MultiChoiceItem
 from grader.exam.load import load_exam
 from grader.flags import blocking
@@ -64,6 +66,7 @@ def run_demo(
     """Print, fill, scan, read and mark into the folder `out`. Raises GraderError for an unusable exam or folder."""
     exam = load_exam(exam_file)
     out.mkdir(parents=True, exist_ok=True)
+    _claim(out, {"exam": exam.sha256, "candidates": candidates, "seed": seed, "profile": profile})
     shutil.copyfile(exam_file, out / "exam.yaml")
     roster = _roster(out / "roster.csv", candidates, seed)
     say(f"{exam.exam.title}: {len(exam.items)} items, {candidates} candidates")
@@ -79,6 +82,14 @@ def run_demo(
     with RunStore.open(out / "run") as store:
         checked = check_marks(exam, truths, store)
     return Demo(summary, checked, out / "run")
+
+
+def _claim(out: Path, options: dict[str, Any]) -> None:
+    """Make `out` the folder of this demo, or refuse it: a run would go on with the scans of the other one."""
+    path = out / "demo.json"
+    if path.exists() and path.read_text(encoding="utf-8") != json.dumps(options):
+        raise UsageError(f"{out} holds a demo with other options", "name another --out, or delete the folder")
+    path.write_text(json.dumps(options), encoding="utf-8")
 
 
 def check_marks(exam: Exam, truths: Sequence[PageTruth], store: RunStore) -> Checked:

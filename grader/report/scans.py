@@ -33,7 +33,7 @@ def write_annotated(
 ) -> tuple[int, list[str]]:
     """Write OUT/annotated/*.jpg and OUT/annotated.pdf (or annotated-001.pdf ... in a long run).
 
-    Returns how many pages were drawn, and of which pages the scan can no longer be read.
+    Returns how many pages were drawn, and of which pages the scan is gone or another one.
     """
     folder = out / "annotated"
     folder.mkdir(parents=True, exist_ok=True)
@@ -52,6 +52,9 @@ def write_annotated(
                 lost.append(error.message)
                 continue
             result = record.result
+            if page.sha256 != result.sha256:
+                lost.append(f"{row.file} page {row.page}: it is not the scan that was marked")
+                continue
             assert result.registration is not None
             picture = annotate(
                 page,
@@ -148,5 +151,3 @@ class _PDFs:
         self._files += 1
         name = f"annotated-{self._files:03d}.pdf" if self._several else "annotated.pdf"
         self._document.save(self._out / name)
-
-

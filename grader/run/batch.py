@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from grader import __version__
-from grader.errors import ExitCode, StoreError, UsageError
+from grader.errors import ExitCode, PageError, StoreError, UsageError
 from grader.records import PageRef, PageResult
 from grader.run.executor import Executor
 from grader.run.job import Job
@@ -22,6 +24,7 @@ from grader.store.store import RunStore
 
 _COMMIT_PAGES = 32  # results that are kept back at most before they are written ...
 _COMMIT_SECONDS = 1.0  # ... and for how long
+_SUSPECTS = 100  # pages of files newer than their reading that are compared: a folder copied anew has only such
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ def run_batch(
         done = store.done()
         todo = [ref for ref in planned if ref not in done]
         # what an earlier call read stays in the run, even where this one names other scans
-        earlier = done.difference(planned)
+        earlier = done.keys() - set(planned)
         order = [*sorted(earlier, key=lambda ref: (natural_key(ref.file), ref.page)), *planned]
         results = _shown(executor.run(job, todo), len(order) - len(todo), len(order), show)
         _journal(store, results)
@@ -71,6 +74,7 @@ def run_batch(
             "seconds": {**summary["seconds"], "wall": wall},
             "peak_memory": executor.peak_memory,
             "resumed_pages": len(order) - len(todo),
+            "changed_files": _changed(store, job, done),
             "versions": versions(),
             "models": models,
             "settings": job.describe()["settings"],
@@ -115,6 +119,31 @@ def _check_scans(paths: Sequence[Path], planned: Sequence[PageRef], out: Path) -
         raise UsageError(f"there are no scans in {named}", "give files or folders of scans")
     if not any(os.path.lexists(path) for path in paths):
         raise UsageError(f"{named}: there is no such file or folder", "correct --scans")
+
+
+def _changed(store: RunStore, job: Job, done: Mapping[PageRef, datetime]) -> list[str]:
+    """Files that hold another picture than was read. Their pages stay as they were read: marks hang on them."""
+    from grader.intake.decode import load_page
+
+    changed: dict[str, None] = {}
+    for ref in islice((ref for ref, read in done.items() if _written_after(ref, read)), _SUSPECTS):
+        record = store.page_record(ref.file, ref.page)
+        try:
+            now = load_page(ref, job.form.channel, job.settings.pdf_dpi).sha256
+        except PageError:
+            now = ""
+        if record is not None and record.result.sha256 != now:
+            changed[ref.file] = None
+    return sorted(changed)
+
+
+def _written_after(ref: PageRef, moment: datetime) -> bool:
+    from grader.intake.plan import path_of
+
+    try:
+        return path_of(ref).stat().st_mtime > moment.timestamp()
+    except OSError:
+        return False
 
 
 def _claim(store: RunStore, job: Job, models: dict[str, str]) -> None:

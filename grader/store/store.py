@@ -153,11 +153,12 @@ class RunStore:
 
     # the journal
 
-    def done(self) -> set[PageRef]:
-        """The pages that the journal already holds."""
-        query = select(schema.event.c.file, schema.event.c.page).where(schema.event.c.kind == "page")
+    def done(self) -> dict[PageRef, datetime]:
+        """The pages that the journal already holds, and when they came into it."""
+        c = schema.event.c
+        query = select(c.file, c.page, c.at).where(c.kind == "page")
         with self._engine.connect() as connection:
-            return {PageRef(file, page) for file, page in connection.execute(query)}
+            return {PageRef(file, page): datetime.fromisoformat(at) for file, page, at in connection.execute(query)}
 
     def record_pages(self, results: Sequence[PageResult]) -> None:
         """Append the results of pages to the journal, all or none."""
