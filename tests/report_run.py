@@ -112,7 +112,8 @@ def _page(scans: Path, form: PageForm, candidate: str, number: int, turn: int, d
     registration = Registration(form.number, to_pixels, 0.1, "fiducials")
     return PageResult(
         PageRef(str(path)), "read", sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-        identity=Identity(candidate, 1.0), sheet_page=form.number, registration=registration, readings=tuple(readings), responses=tuple(responses),
+        identity=Identity(candidate, 1.0), sheet_page=form.number, registration=registration,
+        readings=tuple(readings), responses=tuple(responses),
         marks=tuple(marks), crops=crops, seconds={"decode": 0.01},
     )  # fmt: skip
 

@@ -84,7 +84,7 @@ def report(summary: dict[str, Any], out: Path) -> None:
         f"results: {out / 'results.csv'}  ledger: {out / 'ledger.csv'}",
         f"to look at: grader report {out} --out {out / 'report'}",
     ]
-    if counts["pages"] > counts["read"]:
+    if counts["rejected"] or counts["unmatched"]:
         lines.append("pages not read: the ledger says why; put new scans beside them and run the same command again")
     if changed := summary["changed_files"]:
         lines.append(
