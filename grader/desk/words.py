@@ -29,6 +29,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "refresh": ("Write results.csv now", "立即重写 results.csv"),
     "refreshed": ("results.csv is written: {final} of {responses} answers are final.",
                   "results.csv 已写入：{responses} 份作答中 {final} 份已定分。"),
+    "item_n": ("Item {item}", "第 {item} 题"),
+    "final_note": ("decided by a rule or by a person", "由规则或人工判定"),
     "position": ("{left} to do", "剩余 {left}"),
     "picture": ("The answer as written", "作答原迹"),
     "transcription": ("Transcription", "识读文本"),
