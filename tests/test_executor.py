@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -30,6 +34,7 @@ class Saboteur:
             (self.folder / "killed").touch()
             os.kill(os.getpid(), signal.SIGKILL)
         if ref.file == "hang":
+            (self.folder / "hanging").write_text(str(os.getpid()))
             time.sleep(600)
         return PageResult(ref, "read")
 
@@ -75,3 +80,36 @@ def test_a_page_that_hangs_is_rejected_and_only_it(tmp_path: Path) -> None:
     results = {result.ref.file: result for result in run(tmp_path, refs, page_seconds=4)}
     assert (results["hang"].outcome, results["hang"].reason) == ("rejected", "timed_out")
     assert all(result.outcome == "read" for name, result in results.items() if name != "hang")
+
+
+def test_workers_go_when_their_parent_is_killed(tmp_path: Path) -> None:
+    """Also in the middle of a page that takes long, and whatever killed the parent."""
+    code = (
+        "from pathlib import Path; from test_executor import run; from grader.records import PageRef\n"
+        f"if __name__ == '__main__': run(Path({str(tmp_path)!r}), [PageRef('hang')])"
+    )
+    (tmp_path / "parent.py").write_text(code)
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    with subprocess.Popen([sys.executable, tmp_path / "parent.py"], env={**os.environ, "PYTHONPATH": path}) as parent:
+        pid = waited_for(lambda: int((tmp_path / "hanging").read_text() or 0))
+        parent.kill()
+    waited_for(lambda: not alive(pid))
+
+
+def waited_for(found: Callable[[], int]) -> int:
+    """What `found` gives as soon as it gives something."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with suppress(OSError):
+            if value := found():
+                return value
+        time.sleep(0.05)
+    pytest.fail("it did not come about")
+
+
+def alive(pid: int) -> bool:
+    """True while the process is there and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
