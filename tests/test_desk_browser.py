@@ -151,8 +151,11 @@ def mark_identical_answers(tab: Tab) -> None:
     assert "分数须为 0 至 3 的数字" in tab.go("Enter")
     assert "422" in tab.complaints.pop(), "the browser says so in its console too"
     assert "应用于全部 5 份" in tab.go("g")
+    tab.page.locator("input[name=except]").first.focus()
+    tab.press("Space")
+    assert "应用于全部 4 份" in tab.text
     tab.picture("group")
-    tab.press("1", ".", "5")
+    tab.press("Space", "1", ".", "5")
     assert "5 份作答各 1.5 / 3" in tab.go("Enter")
 
 

@@ -273,7 +273,7 @@ def test_decisions_made_together_are_kept_all_or_none(tmp_path: Path) -> None:
         assert undo(store, "chen") == []
 
 
-def test_a_store_without_the_newer_columns_is_given_them(tmp_path: Path) -> None:
+def test_a_store_of_before_is_given_what_is_newer(tmp_path: Path) -> None:
     results = [scanned("a.png", "007", 1)]
     with RunStore.create(tmp_path) as store:
         store.record_pages(results)
@@ -282,8 +282,11 @@ def test_a_store_without_the_newer_columns_is_given_them(tmp_path: Path) -> None
     with sqlite3.connect(tmp_path / "run.sqlite") as raw:
         raw.execute("ALTER TABLE answer DROP COLUMN proposal")
         raw.execute("ALTER TABLE answer DROP COLUMN comment")
+        raw.execute("DROP INDEX answer_page")
     with RunStore.open(tmp_path) as store:
         assert list(store.results()) == before
         decide(store, "chen", Decision("007", "1", "a.png", 1, 0.0))
         undo(store, "chen")
         assert list(store.results()) == before
+    with sqlite3.connect(tmp_path / "run.sqlite") as raw:
+        assert raw.execute("SELECT 1 FROM sqlite_master WHERE name = 'answer_page'").fetchall()

@@ -111,19 +111,21 @@ def connect(url: str) -> Engine:
     metadata.create_all(engine)
     if engine.dialect.name == "sqlite":
         with engine.begin() as connection:
-            _add_missing_columns(connection)
+            _add_what_is_missing(connection)
             for guard in _GUARDS:
                 connection.execute(text(guard))
     return engine
 
 
-def _add_missing_columns(connection: Connection) -> None:
-    """A store made before these columns were: they are derived, so an empty one is right."""
+def _add_what_is_missing(connection: Connection) -> None:
+    """For a store made before these columns and indices were. The columns are derived: an empty one is right."""
     held = {column["name"] for column in inspect(connection).get_columns("answer")}
     for column in (answer.c.proposal, answer.c.comment):
         if column.name not in held:
             described = CreateColumn(column).compile(dialect=connection.dialect)
             connection.execute(text(f"ALTER TABLE answer ADD COLUMN {described}"))
+    for index in answer.indexes:
+        index.create(connection, checkfirst=True)
 
 
 def _sqlite_pragmas(connection: object, _record: object) -> None:

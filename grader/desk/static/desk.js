@@ -97,8 +97,16 @@ function addUp(form) {
   form.elements.mark.value = written(Math.min(sum, Number(form.dataset.max)));
 }
 
+// What is taken out of a group does not count on its button.
+function countGroup() {
+  const button = query("[data-apply]");
+  const left = button.dataset.count - document.querySelectorAll("input[name=except]:checked").length;
+  button.textContent = button.dataset.apply.replace("#", left);
+}
+
 document.addEventListener("input", (event) => {
   const box = event.target;
+  if (box.name === "except") countGroup();
   const form = box.closest("form[data-draft]");
   if (!form) return;
   if (box.dataset.criterion !== undefined) {
