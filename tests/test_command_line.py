@@ -191,6 +191,14 @@ def test_a_spreadsheet_runs_nothing_of_a_student() -> None:
         assert inert(text) == text
 
 
+def test_a_mistyped_scorer_is_refused(grader: Callable[..., Said], tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text('{"candidate": "1", "item": "1", "text": "A"}\n')  # a choice item
+    code, said = grader("score", EXAM, tmp_path / "in.jsonl", "--out", tmp_path / "out.jsonl", "--scorer", "lexicl")
+    assert code == 2
+    assert "choose one of" in said
+    assert not (tmp_path / "out.jsonl").exists()
+
+
 def test_another_exam_is_refused_by_name(tmp_path: Path, picture: Path) -> None:
     first = job(tmp_path)
     run_batch(first, [picture], tmp_path / "run", SerialExecutor())

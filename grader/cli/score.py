@@ -41,7 +41,8 @@ def command(exam: Path, responses: Path, out: Path, scorer: str) -> int:
     if not usable:
         raise UsageError(f"{responses}: no row can be used; line {given[0].line}: {given[0].problem}", "see the format")
     short = {item.id for item in loaded.items if isinstance(item, ShortAnswerItem)}
-    needed = scorer != "none" and any(response.item in short for response in usable)
+    known = scorer in registry.ENGINES["scorer"]  # a mistyped name is refused even where none is needed
+    needed = scorer != "none" and (not known or any(response.item in short for response in usable))
     marks = iter(mark_responses(loaded, usable, registry.create("scorer", scorer) if needed else None))
 
     written = []
