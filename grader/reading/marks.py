@@ -197,7 +197,8 @@ def _struck(dark: np.ndarray, cover: np.ndarray, plan: Layout) -> np.ndarray:
     """Filled bubbles that are crossed out (n bool): strokes run out at three of their corners or all four.
 
     A careless fill goes over the outline at one corner or two, seldom at three: then a person looks in vain,
-    which costs less than an answer that was withdrawn.
+    which costs less than an answer that was withdrawn. In a candidate number, where a digit that was withdrawn
+    leaves another in its column, it takes all four.
     """
     struck = np.zeros(len(dark), bool)
     filled = np.flatnonzero(cover > _FILLED)
@@ -205,7 +206,9 @@ def _struck(dark: np.ndarray, cover: np.ndarray, plan: Layout) -> np.ndarray:
         corners = _corners(plan, *dark.shape[1:])[filled]
         inked = dark[filled].astype(np.float32)
         ends = np.sort([_mean(inked, (corners == corner).astype(np.float32)) for corner in (1, 2, 3, 4)], axis=0)
-        struck[filled] = ends[1] > _STROKE_END
+        lengths = np.diff((0, *plan.ends))
+        numbers = np.repeat([field.role == "candidate" for field in plan.fields], lengths)[filled]
+        struck[filled] = (ends[1] > _STROKE_END) & ((ends[0] > 0) | ~numbers)
     return struck
 
 
