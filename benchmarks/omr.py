@@ -121,13 +121,36 @@ def show(results: list[dict], turns: list[int]) -> None:
         for name, total in sorted(per_set.items(), key=lambda item: item[0] == "all"):
             fields = max(total["compared"], 1)
             flagged = total["wrong_flagged"] + total["right_flagged"]
-            rows.append([
-                f"{90 * turn}°", name, total["sheets"], total["rejected"], total["compared"],
-                f"{100 * total['right'] / fields:.2f}", total["silent"], f"{100 * flagged / fields:.2f}",
-                total["doubtful"], total["unread"], total["differ"], f"{1000 * total['sheets'] / total['ms']:.2f}",
-            ])
-    header = ["turn", "set", "sheets", "rejected", "fields", "right %", "SILENT", "flagged %", "doubtful", "unread",
-              "differ from 0°", "sheets/s"]
+            rows.append(
+                [
+                    f"{90 * turn}°",
+                    name,
+                    total["sheets"],
+                    total["rejected"],
+                    total["compared"],
+                    f"{100 * total['right'] / fields:.2f}",
+                    total["silent"],
+                    f"{100 * flagged / fields:.2f}",
+                    total["doubtful"],
+                    total["unread"],
+                    total["differ"],
+                    f"{1000 * total['sheets'] / total['ms']:.2f}",
+                ]
+            )
+    header = [
+        "turn",
+        "set",
+        "sheets",
+        "rejected",
+        "fields",
+        "right %",
+        "SILENT",
+        "flagged %",
+        "doubtful",
+        "unread",
+        "differ from 0°",
+        "sheets/s",
+    ]
     table("mark reading on real sheets", header, rows)
     for result in results:
         for at in result["turns"]:

@@ -41,14 +41,21 @@ def compare_with(checkout: Path, sheets: list[Sheet], repeats: int = 3) -> list[
         results.append(row)
     rows = [
         [
-            r["sheet"], r["grader"][0]["fields"],
+            r["sheet"],
+            r["grader"][0]["fields"],
             *(" ".join(str(at["wrong"]) for at in r[name]) for name in ("grader", "omrchecker")),
-            *(f"{r['ms'][name]:.0f}" for name in ("grader", "omrchecker")), f"{r['times_faster']:.2f}",
+            *(f"{r['ms'][name]:.0f}" for name in ("grader", "omrchecker")),
+            f"{r['times_faster']:.2f}",
         ]
         for r in results
     ]
     header = [
-        "sheet", "fields", "grader wrong at 0 90 180 270°", "OMRChecker wrong", "grader ms", "OMRChecker ms",
+        "sheet",
+        "fields",
+        "grader wrong at 0 90 180 270°",
+        "OMRChecker wrong",
+        "grader ms",
+        "OMRChecker ms",
         "times faster",
     ]
     table("beside OMRChecker, on its own layouts (a refused sheet counts all its fields)", header, rows)

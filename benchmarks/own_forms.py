@@ -63,8 +63,7 @@ def exam(language: str, choices: int, multiple: int, written: int, short: int) -
         else "Plants turn carbon dioxide and water into sugar. They give off oxygen. Sugar stores energy."
     )
     items += [
-        {"type": "short_answer", "max_mark": 4, "prompt": "?", "reference_answers": [reference]}
-        for _ in range(short)
+        {"type": "short_answer", "max_mark": 4, "prompt": "?", "reference_answers": [reference]} for _ in range(short)
     ]
     for number, item in enumerate(items, start=1):
         item["id"] = str(number)
@@ -139,9 +138,7 @@ def _batches(scripts: int) -> Iterator[_Batch]:
 
 def _run(batch: _Batch, folder: Path, seed: int, profile: str, tally: Tally) -> None:
     roster = Roster([Entry(candidate) for candidate in batch.candidates])
-    form = print_sheets(
-        batch.exam, folder, roster=roster if batch.printed else None, size=batch.size, digits=8
-    )
+    form = print_sheets(batch.exam, folder, roster=roster if batch.printed else None, size=batch.size, digits=8)
     truths = simulate_batch(
         batch.exam, form, folder / "paper.pdf", folder / "scans", batch.candidates,
         seed=seed, profile=profile, habits=CARELESS,
@@ -174,9 +171,7 @@ def _judge_page(
     except PageError as error:
         tally.rejected[error.reason] += 1
         if tally.rejected[error.reason] <= 5:
-            print(
-                f"rejected: {reference.file}: {error.message} {truth.scan} dpi {truth.dpi} turn {truth.turn}"
-            )
+            print(f"rejected: {reference.file}: {error.message} {truth.scan} dpi {truth.dpi} turn {truth.turn}")
         return
     finally:
         tally.seconds += time.perf_counter() - start

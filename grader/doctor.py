@@ -27,10 +27,7 @@ def examine() -> list[Finding]:
     """Everything that marking needs and what is optional, in that order."""
     findings = [
         Finding("grader", True, f"{__version__}, Python {platform.python_version()}, {os.cpu_count()} cores"),
-        *(
-            _package(name)
-            for name in ("numpy", "opencv-python-headless", "onnxruntime", "pypdfium2", "zxing-cpp")
-        ),
+        *(_package(name) for name in ("numpy", "opencv-python-headless", "onnxruntime", "pypdfium2", "zxing-cpp")),
         _tried("handwriting (ppocr)", lambda: _engine("ocr", "ppocr")),
         _tried("short answers (lexical)", lambda: _engine("scorer", "lexical")),
         _tried("example exams", _exams),
@@ -77,9 +74,7 @@ def _font() -> str:
 
 def _disk() -> Finding:
     free = shutil.disk_usage(".").free
-    return Finding(
-        "disk", free > 1 << 30, f"{free / (1 << 30):.1f} GiB free here", remedy="make room for run folders"
-    )
+    return Finding("disk", free > 1 << 30, f"{free / (1 << 30):.1f} GiB free here", remedy="make room for run folders")
 
 
 def _providers() -> Finding:

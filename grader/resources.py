@@ -25,9 +25,7 @@ def model_path(name: str) -> Path:
     """Path of a shipped weight file, e.g. "ocr/PP-OCRv6_rec_small.onnx". Raises ModelError if it is absent."""
     path = _root("models") / name
     if not path.is_file():
-        raise ModelError(
-            f"the model file {path} is missing", "reinstall grader, or restore models/ in the checkout"
-        )
+        raise ModelError(f"the model file {path} is missing", "reinstall grader, or restore models/ in the checkout")
     return path
 
 

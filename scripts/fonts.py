@@ -64,9 +64,7 @@ def cut(source: Path, target: Path) -> None:
 
 def main() -> None:
     source = Path(sys.argv[1])
-    noto, cang, patrick = (
-        source / name / "package" for name in ("noto-sans-sc", "long-cang", "patrick-hand")
-    )
+    noto, cang, patrick = (source / name / "package" for name in ("noto-sans-sc", "long-cang", "patrick-hand"))
     FONTS.mkdir(exist_ok=True)
     cut(noto / "400Regular" / "NotoSansSC_400Regular.ttf", FONTS / "NotoSansSC-Regular.ttf")
     cut(noto / "700Bold" / "NotoSansSC_700Bold.ttf", FONTS / "NotoSansSC-Bold.ttf")

@@ -45,8 +45,16 @@ def sheet_form(items: int = 40, digits: int = 8, exam: str = "physics", pages: i
 
 
 def draw(
-    form: Form, marks: Mapping[str, str], *, candidate: str = "", number: int = 1, dpi: int = 200, style: str = "fill",
-    ink: int = 50, code: str | None = None, seed: int = 0,
+    form: Form,
+    marks: Mapping[str, str],
+    *,
+    candidate: str = "",
+    number: int = 1,
+    dpi: int = 200,
+    style: str = "fill",
+    ink: int = 50,
+    code: str | None = None,
+    seed: int = 0,
 ) -> np.ndarray:
     """A filled page (uint8). marks: field → labels; for the digit grid one label a position, "_" for none."""
     page_form = form.page(number)
@@ -95,8 +103,17 @@ def mark(gray: np.ndarray, bubble: BubbleBox, style: str, ink: int, rng: np.rand
 
 
 def scan(
-    gray: np.ndarray, seed: int = 0, *, angle: float = 0.0, blur: float = 0.6, noise: float = 4.0, shadow: float = 0.0,
-    perspective: float = 0.0, quality: int = 85, background: int = 245, margin: int = 0,
+    gray: np.ndarray,
+    seed: int = 0,
+    *,
+    angle: float = 0.0,
+    blur: float = 0.6,
+    noise: float = 4.0,
+    shadow: float = 0.0,
+    perspective: float = 0.0,
+    quality: int = 85,
+    background: int = 245,
+    margin: int = 0,
 ) -> np.ndarray:
     """The page as a scanner or a phone gives it. angle: degrees; perspective: share of the sides."""
     matrix = scan_matrix(gray.shape, seed, angle=angle, perspective=perspective, margin=margin)

@@ -103,5 +103,3 @@ def values(gray: np.ndarray, form: Form, folder: Path | None = None) -> dict[str
     _, readings = read_page(page_of(gray), form, folder)
     assert not any(reading.flags for reading in readings)
     return {reading.field: reading.value for reading in readings}
-
-

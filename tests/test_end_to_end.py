@@ -73,9 +73,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> Printed:
     assert made.returncode == 0, made.stderr
     form = load_form(folder / "paper" / "form.json")
     pdf = folder / "paper" / "paper.pdf"
-    truths = simulate_batch(
-        load_exam(EXAM), form, pdf, folder / "scans", CANDIDATES, seed=3, profile="copier"
-    )
+    truths = simulate_batch(load_exam(EXAM), form, pdf, folder / "scans", CANDIDATES, seed=3, profile="copier")
     return Printed(folder, form, truths)
 
 
@@ -234,12 +232,8 @@ def test_a_bad_day(printed: Printed, clean: Path, tmp_path: Path) -> None:
         r for r in rows(clean / "results.csv") if r["candidate"] in others
     ]
     counts = json.loads((out / "run.json").read_text())["counts"]
-    assert (
-        counts["pages"] == len(fed) == sum(counts[k] for k in ("read", "rejected", "duplicate", "unmatched"))
-    )
-    assert all(by_file[str(path)]["outcome"] == "read" for path in good[:pages]), (
-        "an upside-down stack is read"
-    )
+    assert counts["pages"] == len(fed) == sum(counts[k] for k in ("read", "rejected", "duplicate", "unmatched"))
+    assert all(by_file[str(path)]["outcome"] == "read" for path in good[:pages]), "an upside-down stack is read"
 
 
 def test_one_worker_and_this_process_give_the_same(printed: Printed, clean: Path, tmp_path: Path) -> None:

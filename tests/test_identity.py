@@ -44,9 +44,7 @@ def barcode(text: str) -> Reading:
     return Reading("bar", "code", text, 1.0 if text else 0.0, () if text else ("code_damaged",))
 
 
-BUBBLES = MarksField(
-    id="number", role="candidate", bubbles=(BubbleBox(label="0", x=0, y=0, w=1, h=1),)
-)
+BUBBLES = MarksField(id="number", role="candidate", bubbles=(BubbleBox(label="0", x=0, y=0, w=1, h=1),))
 DIGITS = TextField(id="digits", role="candidate", x=0, y=0, w=9, h=9, alphabet="digits", cells=4)
 BAR = CodeField(id="bar", role="candidate", x=0, y=0, w=9, h=9, formats=("Code128",))
 OTHER = MarksField(id="1", item="1", bubbles=BUBBLES.bubbles)

@@ -142,12 +142,8 @@ def test_a_doubtful_reading_is_not_final() -> None:
 
 def test_look_alikes_that_decide_the_mark_are_flagged() -> None:
     sure, unsure = 0.99, 0.7
-    assert one("n", "17cm", transcription=written("17cm", sure, unsure, sure, sure)).flags == (
-        "ocr_ambiguous",
-    )
-    assert one("n", "11cm", transcription=written("11cm", sure, unsure, sure, sure)).flags == (
-        "ocr_ambiguous",
-    )
+    assert one("n", "17cm", transcription=written("17cm", sure, unsure, sure, sure)).flags == ("ocr_ambiguous",)
+    assert one("n", "11cm", transcription=written("11cm", sure, unsure, sure, sure)).flags == ("ocr_ambiguous",)
     assert one("n", "17cm", transcription=written("17cm", sure, sure, sure, sure)).status == "final"
     assert (
         one("n", "99cm", transcription=written("99cm", sure, unsure, sure, sure)).status == "final"
@@ -160,12 +156,8 @@ def test_look_alikes_that_decide_the_mark_are_flagged() -> None:
 
 
 def test_look_alikes_are_found_across_lines_and_spaces() -> None:
-    first = TextLine(
-        "x=", 0.99, (0, 0, 1, 1), (Character(" ", 0.9), Character("x", 0.99), Character("=", 0.99))
-    )
-    second = TextLine(
-        "17 cm", 0.7, (0, 1, 1, 1), tuple(Character(c, 0.7 if c == "7" else 0.99) for c in "17 cm ")
-    )
+    first = TextLine("x=", 0.99, (0, 0, 1, 1), (Character(" ", 0.9), Character("x", 0.99), Character("=", 0.99)))
+    second = TextLine("17 cm", 0.7, (0, 1, 1, 1), tuple(Character(c, 0.7 if c == "7" else 0.99) for c in "17 cm "))
     got = one("n", "x=\n17 cm", transcription=Transcription("x=\n17 cm", 0.7, (first, second)))
     assert (got.mark, got.flags) == (3, ("ocr_ambiguous",))
 
@@ -208,9 +200,7 @@ RESPONSES = st.lists(
 
 @given(RESPONSES, st.randoms(use_true_random=False))
 @settings(max_examples=120, deadline=None)
-def test_marks_are_within_range_and_do_not_depend_on_order(
-    responses: list[Response], chance: random.Random
-) -> None:
+def test_marks_are_within_range_and_do_not_depend_on_order(responses: list[Response], chance: random.Random) -> None:
     marks = mark_responses(EXAM, responses, Recorder())
     order = list(range(len(responses)))
     chance.shuffle(order)
@@ -263,9 +253,7 @@ def score(
     result = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
     assert "Traceback" not in result.stderr
     assert result.stdout == ""
-    return result, [
-        json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()
-    ] if out.exists() else []
+    return result, [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()] if out.exists() else []
 
 
 def row(item: object, text: object, **more: object) -> str:
@@ -275,12 +263,7 @@ def row(item: object, text: object, **more: object) -> str:
 def test_rows_in_rows_out(tmp_path: Path) -> None:
     result, rows = score(
         tmp_path,
-        row("1", "b")
-        + row("12", "120 cm/s", note="kept")
-        + "\n"
-        + row(9, "贯性")
-        + row("10", "1.5v")
-        + row("18", ""),
+        row("1", "b") + row("12", "120 cm/s", note="kept") + "\n" + row(9, "贯性") + row("10", "1.5v") + row("18", ""),
         "--scorer",
         "none",
     )

@@ -77,9 +77,7 @@ def test_turning_the_page_changes_nothing() -> None:
     upright = read(gray)
     for turns in (1, 2, 3):
         turned = read(np.rot90(gray, turns))
-        assert {f: (r.value, r.flags) for f, r in turned.items()} == {
-            f: (r.value, r.flags) for f, r in upright.items()
-        }
+        assert {f: (r.value, r.flags) for f, r in turned.items()} == {f: (r.value, r.flags) for f, r in upright.items()}
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))

@@ -124,9 +124,16 @@ def test_every_problem_is_reported_at_once(tmp_path: Path) -> None:
         load(tmp_path, raw)
     text = str(wrong.value)
     for place in (
-        "pageDimensions", "preProcessors.0.name", "preProcessors.1.options.relativePath", "fieldBlocks.A.fieldType",
-        "fieldBlocks.A.fieldLabels", "fieldBlocks.B:", "fieldBlocks.B.bubblesGap", "fieldBlocks.B.fieldLabels",
-        "customLabels.Roll", "outputColumns",
+        "pageDimensions",
+        "preProcessors.0.name",
+        "preProcessors.1.options.relativePath",
+        "fieldBlocks.A.fieldType",
+        "fieldBlocks.A.fieldLabels",
+        "fieldBlocks.B:",
+        "fieldBlocks.B.bubblesGap",
+        "fieldBlocks.B.fieldLabels",
+        "customLabels.Roll",
+        "outputColumns",
     ):
         assert place in text, place
     assert all(problem.remedy for problem in wrong.value.problems)

@@ -50,8 +50,14 @@ def test_every_sheet_as_it_came() -> None:
 @pytest.mark.parametrize("turn", [1, 2, 3])
 def test_turned_sheets_read_the_same(turn: int) -> None:
     names = {
-        "omrchecker/college100", "omrchecker/mobile_sheet1", "omrchecker/survey1", "omrchecker/upsc_angle1",
-        "cn_zhongkao_card/cyihui_test11", "misc/es_crosses_1", "misc/cn_webcam_1", "formscanner/questionnaire3",
+        "omrchecker/college100",
+        "omrchecker/mobile_sheet1",
+        "omrchecker/survey1",
+        "omrchecker/upsc_angle1",
+        "cn_zhongkao_card/cyihui_test11",
+        "misc/es_crosses_1",
+        "misc/cn_webcam_1",
+        "formscanner/questionnaire3",
     }
     counts, refused = total(turn, names)
     check(counts, refused)

@@ -135,9 +135,7 @@ def test_a_damaged_or_made_up_code_is_refused() -> None:
 
 def test_pages_without_a_code_need_no_code() -> None:
     page = FORM.page(1)
-    bare = PageForm(
-        number=1, width=page.width, height=page.height, fiducials=page.fiducials, fields=page.fields[1:]
-    )
+    bare = PageForm(number=1, width=page.width, height=page.height, fiducials=page.fiducials, fields=page.fields[1:])
     form = Form(id="bare", pages=(bare,))
     registration, readings = read_page(page_of(scan(draw(form, {"3": "B"}))), form)
     assert registration.code == ""

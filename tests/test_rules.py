@@ -31,15 +31,11 @@ def choice(answer: str = "B", options: str = "ABCD") -> ChoiceItem:
 
 def multi(partial: float | None = 2) -> MultiChoiceItem:
     subset = None if partial is None else {"subset": partial}
-    return MultiChoiceItem(
-        id="1", type="multi_choice", options="ABCDE", answer="ACD", max_mark=FULL, partial=subset
-    )
+    return MultiChoiceItem(id="1", type="multi_choice", options="ABCDE", answer="ACD", max_mark=FULL, partial=subset)
 
 
 def blank(*answers: str, **more: object) -> BlankItem:
-    return BlankItem.model_validate(
-        {"id": "1", "type": "blank", "answers": answers, "max_mark": FULL, **more}
-    )
+    return BlankItem.model_validate({"id": "1", "type": "blank", "answers": answers, "max_mark": FULL, **more})
 
 
 def numeric(answer: str = "3.2", unit: str | None = "m/s", tolerance: str | None = "1%") -> NumericItem:
@@ -49,9 +45,7 @@ def numeric(answer: str = "3.2", unit: str | None = "m/s", tolerance: str | None
 # choices
 
 
-@pytest.mark.parametrize(
-    "text", ["B", "b", "Ｂ", " B. ", "(B)", "（b）", "选B", "答案：B", "B、", "Answer: B"]
-)
+@pytest.mark.parametrize("text", ["B", "b", "Ｂ", " B. ", "(B)", "（b）", "选B", "答案：B", "B、", "Answer: B"])
 def test_ways_to_write_a_choice(text: str) -> None:
     assert score_choice(choice(), text).mark == FULL
 
@@ -73,9 +67,7 @@ def test_other_choices(text: str, mark: float | None, flag: str | None) -> None:
 
 def test_right_or_wrong_in_any_shape_of_tick_and_cross() -> None:
     item = choice("×", "√×")
-    assert [score_choice(item, text).mark for text in ("×", "x", "✗", "错", "√", "✓", "对")] == [FULL] * 4 + [
-        0.0
-    ] * 3
+    assert [score_choice(item, text).mark for text in ("×", "x", "✗", "错", "√", "✓", "对")] == [FULL] * 4 + [0.0] * 3
     assert score_choice(choice("F", "ABCDEF"), "×").mark is None  # not a guess at F among six
 
 
@@ -85,9 +77,7 @@ def test_the_order_of_letters_does_not_matter(letters: str) -> None:
         assert score_multi_choice(multi(), text).mark == FULL
 
 
-@pytest.mark.parametrize(
-    ("text", "mark"), [("A", 2), ("CA", 2), ("AB", 0), ("ACDE", 0), ("B", 0), ("AAC", 2)]
-)
+@pytest.mark.parametrize(("text", "mark"), [("A", 2), ("CA", 2), ("AB", 0), ("ACDE", 0), ("B", 0), ("AAC", 2)])
 def test_partial_marks(text: str, mark: float) -> None:
     assert score_multi_choice(multi(), text).mark == mark
     assert score_multi_choice(multi(None), text).mark == 0

@@ -70,8 +70,13 @@ def test_only_the_first_characters_are_read() -> None:
 @pytest.mark.parametrize(
     ("text", "count"),
     [
-        ("不是", 1), ("不仅如此", 0), ("没有区别", 1), ("特别好", 0), ("无论怎样", 0),
-        ("It is not so", 1), ("it isn't", 1),
+        ("不是", 1),
+        ("不仅如此", 0),
+        ("没有区别", 1),
+        ("特别好", 0),
+        ("无论怎样", 0),
+        ("It is not so", 1),
+        ("it isn't", 1),
     ],
 )
 def test_negations_are_counted_and_words_that_hold_one_are_not(text: str, count: int) -> None:

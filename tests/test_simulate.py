@@ -43,8 +43,7 @@ def darkness(image: np.ndarray, bubble: BubbleBox) -> float:
 def test_the_same_seed_gives_the_same_bytes(exam: Exam, sheets: tuple[Form, Path]) -> None:
     form, pdf = sheets
     runs = [
-        list(simulate(exam, form, pdf, ["12345678"], seed=seed, profile="rough", habits=CARELESS))
-        for seed in (3, 3, 4)
+        list(simulate(exam, form, pdf, ["12345678"], seed=seed, profile="rough", habits=CARELESS)) for seed in (3, 3, 4)
     ]
     assert runs[0] == runs[1]
     assert runs[0][0][1] != runs[2][0][1]
@@ -126,9 +125,7 @@ def test_writing_fills_the_box_and_not_its_neighbours(exam: Exam, sheets: tuple[
         next(simulate(exam, form, pdf, ["1"], seed=0, answers={"1": {"11": text, "1": "A"}}, habits=Habits()))
         for text in ("光合作用", "")
     )
-    before, after = (
-        np.asarray(Image.open(io.BytesIO(data)).convert("L")).astype(float) for data in (empty, written)
-    )
+    before, after = (np.asarray(Image.open(io.BytesIO(data)).convert("L")).astype(float) for data in (empty, written))
     box = next(f for f in form.pages[0].fields if f.id == "11")
     assert isinstance(box, TextField)
     rows, columns = np.nonzero(np.abs(before - after) > 60)
@@ -150,9 +147,7 @@ def test_real_handwriting_can_be_put_into_a_box(exam: Exam, sheets: tuple[Form, 
         for a, p in ((answers, {"1": {"11": crop}}), ({"1": {"1": "A"}}, None))
     )
     assert next(f.value for f in truth.fields if f.field == "11") == "一"
-    before, after = (
-        np.asarray(Image.open(io.BytesIO(d)).convert("L")).astype(float) for d in (empty, pasted)
-    )
+    before, after = (np.asarray(Image.open(io.BytesIO(d)).convert("L")).astype(float) for d in (empty, pasted))
     box = next(f for f in form.pages[0].fields if f.id == "11")
     assert isinstance(box, TextField)
     rows, columns = np.nonzero(before - after > 60)

@@ -55,13 +55,27 @@ def grid(
 
 
 def save(
-    path: str, title: str, size: tuple[float, float], fields: Iterable[AnyField], method: AnyMethod,
-    fiducials: Iterable[Fiducial] = (), *, limit: float, align: bool = True, **options: object,
+    path: str,
+    title: str,
+    size: tuple[float, float],
+    fields: Iterable[AnyField],
+    method: AnyMethod,
+    fiducials: Iterable[Fiducial] = (),
+    *,
+    limit: float,
+    align: bool = True,
+    **options: object,
 ) -> None:
     page = PageForm(number=1, width=size[0], height=size[1], fiducials=tuple(fiducials), fields=tuple(fields))
     form = Form(
-        id=path.replace("/", "-"), title=title, unit="px", registration=(method,), max_residual=limit,
-        align_bubbles=align, pages=(page,), **options,
+        id=path.replace("/", "-"),
+        title=title,
+        unit="px",
+        registration=(method,),
+        max_residual=limit,
+        align_bubbles=align,
+        pages=(page,),
+        **options,
     )
     target = HERE / f"{path}.json"
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -85,7 +99,8 @@ def openmcr() -> None:
         grid("student_id", digits, [1144 + 40 * n for n in range(10)], 305, 40.1, 25, "candidate"),
         grid("course_id", digits, [1144 + 40 * n for n in range(10)], 826, 40.2, 25, "other"),
         MarksField(
-            id="form_code", role="other",
+            id="form_code",
+            role="other",
             bubbles=bubbles([(label, 1224 + 40 * n, 1308) for n, label in enumerate("ABCDEF")], 25, 25, "ellipse"),
         ),
     ]
@@ -123,8 +138,12 @@ def formscanner() -> None:
     often = ("Less than once", "1 or 2", "3 or 4", "5 or 6", "Every day")
     agree = (("SA", 682), ("A", 794.5), ("D", 908), ("SD", 1021.5))
     sources = (
-        ("Newspapers", 363, 1260), ("Magazines", 363, 1311), ("TV", 658.5, 1260), ("Internet", 658.5, 1311),
-        ("Radio", 953, 1259), ("Books", 953, 1310),
+        ("Newspapers", 363, 1260),
+        ("Magazines", 363, 1311),
+        ("TV", 658.5, 1260),
+        ("Internet", 658.5, 1311),
+        ("Radio", 953, 1259),
+        ("Books", 953, 1310),
     )
     questions: list[AnyField] = [
         choice("q1", [("Female", 614, 420.5), ("Male", 802, 420)]),
@@ -171,29 +190,43 @@ def amc() -> None:
     none = "None"
     countries = ("Canada", "Cambodia", "Switzerland", "Guatemala", none)
     frogs = ("taureau", "enclume", "criquet", "concombre", none)
-    write("multiple_2", [
-        number([206.5 + 46.3 * d for d in range(10)], (341, 374, 407.5), True),
-        _boxes("Q1", ("-1", "π", "4-10", "2", none), _column(205, 560, 592, 624, 656, 686), 25, True),
-        _boxes("Q2", countries, _column(205.5, 770, 802, 832, 864, 895), 25, True),
-        _boxes("Q3", ("W", "B", "A", "Z"), [(404, 983), (528, 983), (644, 983), (762, 983)], 25, False),
-    ])
-    write("stats_3", [
-        number([210 + 45 * d for d in range(10)], (341, 374, 408), True),
-        _boxes("B", ("c2", "w1", "c1", "w2", none), _column(205, 559, 590, 621, 652, 682), 25, True),
-        _boxes("A", ("c", "w2", "w3", "w1"), [(395, 771), (506, 771), (633, 771), (760, 771)], 25, False),
-        _boxes("C", ("c2", "c1", "w1", "w2", none), _column(205, 857, 887, 919, 950, 980), 25, True),
-    ])
-    write("postcorrect_0", [
-        number([226 + 46.5 * n for n in range(8)], [349 + 33.2 * d for d in range(10)], False),
-        _boxes("Q1", ("A", "B", "C", "D", "Z"), [(350 + 117 * n, 759) for n in range(5)], 25, False),
-        _boxes("Q2", ("4", "-1", "2", "1", "-2", "π"), _column(206, 843, 874, 906, 938, 968, 1000), 25, True),
-        _boxes("Q3", ("007", "492", "123", "561"), _column(206, 1084, 1115, 1148, 1178), 25, False),
-    ])
-    write("rotate_0", [
-        _boxes("Q1", ("1918", "1910", "1901"), _column(222, 522.7, 564.6, 606.5), 34, False),
-        _boxes("Q2", ("4810m", "8848m", "1436m"), _column(222, 721.6, 763, 805), 34, False),
-        _boxes("Q3", frogs, _column(222, 920.4, 962.3, 1004, 1046, 1086), 34, True),
-    ], 28, 1398)
+    write(
+        "multiple_2",
+        [
+            number([206.5 + 46.3 * d for d in range(10)], (341, 374, 407.5), True),
+            _boxes("Q1", ("-1", "π", "4-10", "2", none), _column(205, 560, 592, 624, 656, 686), 25, True),
+            _boxes("Q2", countries, _column(205.5, 770, 802, 832, 864, 895), 25, True),
+            _boxes("Q3", ("W", "B", "A", "Z"), [(404, 983), (528, 983), (644, 983), (762, 983)], 25, False),
+        ],
+    )
+    write(
+        "stats_3",
+        [
+            number([210 + 45 * d for d in range(10)], (341, 374, 408), True),
+            _boxes("B", ("c2", "w1", "c1", "w2", none), _column(205, 559, 590, 621, 652, 682), 25, True),
+            _boxes("A", ("c", "w2", "w3", "w1"), [(395, 771), (506, 771), (633, 771), (760, 771)], 25, False),
+            _boxes("C", ("c2", "c1", "w1", "w2", none), _column(205, 857, 887, 919, 950, 980), 25, True),
+        ],
+    )
+    write(
+        "postcorrect_0",
+        [
+            number([226 + 46.5 * n for n in range(8)], [349 + 33.2 * d for d in range(10)], False),
+            _boxes("Q1", ("A", "B", "C", "D", "Z"), [(350 + 117 * n, 759) for n in range(5)], 25, False),
+            _boxes("Q2", ("4", "-1", "2", "1", "-2", "π"), _column(206, 843, 874, 906, 938, 968, 1000), 25, True),
+            _boxes("Q3", ("007", "492", "123", "561"), _column(206, 1084, 1115, 1148, 1178), 25, False),
+        ],
+    )
+    write(
+        "rotate_0",
+        [
+            _boxes("Q1", ("1918", "1910", "1901"), _column(222, 522.7, 564.6, 606.5), 34, False),
+            _boxes("Q2", ("4810m", "8848m", "1436m"), _column(222, 721.6, 763, 805), 34, False),
+            _boxes("Q3", frogs, _column(222, 920.4, 962.3, 1004, 1046, 1086), 34, True),
+        ],
+        28,
+        1398,
+    )
 
 
 # --- single sheets --------------------------------------------------------------------------------------
@@ -202,7 +235,8 @@ def amc() -> None:
 def misc() -> None:
     fields = [
         MarksField(
-            id=str(row + 1), item=str(row + 1),
+            id=str(row + 1),
+            item=str(row + 1),
             bubbles=bubbles([(x, 342 + 108 * n, 345 + 86.5 * row) for n, x in enumerate("ABCDE")], 49, 49, "ellipse"),
         )
         for row in range(10)
@@ -213,7 +247,8 @@ def misc() -> None:
     starts = ((85, 46), (388, 45.8), (685, 46.3), (980, 41.3))
     answers = [
         MarksField(
-            id=str(49 + 4 * row + column), item=str(49 + 4 * row + column),
+            id=str(49 + 4 * row + column),
+            item=str(49 + 4 * row + column),
             bubbles=bubbles([(c, x + step * n, 32 + 70 * row) for n, c in enumerate("ABCDE")], 29, 29, "ellipse"),
         )
         for row in range(10)
@@ -228,7 +263,8 @@ def misc() -> None:
     rows += (1139, 1192, 1245, 1300, 1354, 1413, 1466, 1525, 1581, 1641)
     crosses = [
         MarksField(
-            id=str(20 * block + row + 1), item=str(20 * block + row + 1),
+            id=str(20 * block + row + 1),
+            item=str(20 * block + row + 1),
             bubbles=bubbles([(label, x + step * n, y) for n, label in enumerate("ABCD")], 37, 26, "rect"),
         )
         for block, (x, step) in enumerate(columns)

@@ -9,19 +9,11 @@ import click
 
 
 @click.command("demo")
-@click.option(
-    "--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for everything."
-)
-@click.option(
-    "--exam", "exam_name", default="physics-g8-zh", show_default=True, help="A shipped exam, or a file."
-)
-@click.option(
-    "--candidates", default=20, show_default=True, type=click.IntRange(1, 10_000), help="How many sit it."
-)
+@click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for everything.")
+@click.option("--exam", "exam_name", default="physics-g8-zh", show_default=True, help="A shipped exam, or a file.")
+@click.option("--candidates", default=20, show_default=True, type=click.IntRange(1, 10_000), help="How many sit it.")
 @click.option("--seed", default=7, show_default=True, help="The same seed gives the same sheets.")
-@click.option(
-    "--profile", default="copier", show_default=True, help="Scanner: office, copier, phone or rough."
-)
+@click.option("--profile", default="copier", show_default=True, help="Scanner: office, copier, phone or rough.")
 @click.option("--workers", type=click.IntRange(1), help="Worker processes; one a core by default.")
 @click.option("--language", type=click.Choice(["zh", "en"]), help="Of the report; the exam's by default.")
 def command(
@@ -54,9 +46,7 @@ def command(
 
     executor = registry.create("executor", "local", workers=workers)
     with batch_progress() as show:
-        demo = run_demo(
-            exam_file, out, executor, candidates=candidates, seed=seed, profile=profile, say=say, show=show
-        )
+        demo = run_demo(exam_file, out, executor, candidates=candidates, seed=seed, profile=profile, say=say, show=show)
     report(demo.summary, demo.run)
     checked = demo.checked
     say(

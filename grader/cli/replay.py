@@ -47,9 +47,7 @@ def command(run: Path, candidate: str | None, item: str | None) -> int:
                 )
     total = sum(counts.values())
     if not total:
-        raise StoreError(
-            "no mark fits that choice", "leave out --candidate or --item, or look in results.csv"
-        )
+        raise StoreError("no mark fits that choice", "leave out --candidate or --item, or look in results.csv")
     click.echo(
         f"{total} marks derived again ({counts['scan']} from scans, {counts['crops']} from stored crops): "
         f"{total - differing} the same, {differing} differ",

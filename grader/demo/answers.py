@@ -61,9 +61,7 @@ def _statement(exam: Exam, item: ShortAnswerItem, knows: bool, rng: np.random.Ge
     if not knows and rng.random() < 0.4:
         others = [o for o in exam.items if isinstance(o, ShortAnswerItem) and o.id != item.id]
         source = _sources(others[int(rng.integers(len(others)))]) if others else source
-    sentences = [
-        s.strip() for s in re.split(r"(?<=[。；！？])|(?<=[.;!?])\s", _pick(source, rng)) if s.strip()
-    ]
+    sentences = [s.strip() for s in re.split(r"(?<=[。；！？])|(?<=[.;!?])\s", _pick(source, rng)) if s.strip()]
     keep = len(sentences) if knows else max(1, len(sentences) // 2)
     chosen = sorted(rng.choice(len(sentences), keep, replace=False))
     joint = "" if exam.exam.language == "zh" else " "

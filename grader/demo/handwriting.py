@@ -42,9 +42,7 @@ class Hand:
         )
 
 
-def write(
-    page: np.ndarray, scale: float, field: TextField, text: str, hand: Hand, rng: np.random.Generator
-) -> None:
+def write(page: np.ndarray, scale: float, field: TextField, text: str, hand: Hand, rng: np.random.Generator) -> None:
     """Write `text` into a text field, in place: in its cells, on its line, or broken over its lines.
 
     page: gray uint8. scale: pixels a millimetre. Text that does not fit is written smaller.
@@ -117,9 +115,7 @@ def _stamp(
     grow = size / 96
     turn = np.deg2rad(rng.normal(0, 2.2) * hand.wobble)
     shear = hand.slant + rng.normal(0, 0.03) * hand.wobble
-    linear = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ np.array(
-        [[1, -shear], [0, 1]]
-    )
+    linear = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ np.array([[1, -shear], [0, 1]])
     linear = linear * grow * np.array([1 + rng.normal(0, 0.04) * hand.wobble, 1.0])
     origin = np.array([48.0, 140.0])  # where _glyph puts the left end of the baseline
     target = np.array([side * 0.25, side * 0.72])

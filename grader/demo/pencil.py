@@ -13,9 +13,7 @@ import numpy as np
 
 from grader.exam.form import BubbleBox
 
-MarkKind = Literal[
-    "fill", "pale", "overshoot", "dash", "tick", "cross", "faint", "erased", "cancelled", "dot"
-]
+MarkKind = Literal["fill", "pale", "overshoot", "dash", "tick", "cross", "faint", "erased", "cancelled", "dot"]
 
 # Kinds that a careful person would hesitate over: a flag is the right answer to them.
 DOUBTFUL: frozenset[str] = frozenset({"faint", "erased", "cancelled", "dot"})
@@ -142,9 +140,7 @@ class _Patch:
     def press(self, page: np.ndarray, left: int, top: int) -> None:
         """Darken the page by the strokes."""
         x0, y0 = max(left, 0), max(top, 0)
-        x1, y1 = (
-            min(a + b, c) for a, b, c in zip((left, top), self.ink.shape[::-1], page.shape[::-1], strict=True)
-        )
+        x1, y1 = (min(a + b, c) for a, b, c in zip((left, top), self.ink.shape[::-1], page.shape[::-1], strict=True))
         ink = self.ink[y0 - top : y1 - top, x0 - left : x1 - left].astype(np.float32) / 255
         paper = cv2.GaussianBlur(self.rng.standard_normal(ink.shape, dtype=np.float32), (0, 0), 1.2) * 2.0
         ink *= np.clip(1 - self.tool.grain * (0.5 + paper), 0, 1) * self.tool.darkness * self.strength

@@ -128,9 +128,7 @@ def _fill_choice(
     others = [b for b in field.bubbles if b.label not in labels]
     double = False
     meant = "".join(b.label for b in field.bubbles if b.label in labels)
-    drawn: list[tuple[BubbleBox, MarkKind]] = [
-        (b, _kind(habits, rng)) for b in field.bubbles if b.label in labels
-    ]
+    drawn: list[tuple[BubbleBox, MarkKind]] = [(b, _kind(habits, rng)) for b in field.bubbles if b.label in labels]
     if others and labels:
         extra = others[int(rng.integers(len(others)))]
         extra_kinds: tuple[MarkKind, ...] = ("erased", "cancelled", "dot")

@@ -57,9 +57,7 @@ class ChoiceItem(_Item):
     @classmethod
     def _one_option(cls, answer: str, info: ValidationInfo) -> str:
         if len(answer) != 1:
-            raise rule(
-                f"a choice has one answer, not {answer!r}", "give one option, or use type: multi_choice"
-            )
+            raise rule(f"a choice has one answer, not {answer!r}", "give one option, or use type: multi_choice")
         return _within_options(answer, info)
 
 
@@ -117,9 +115,7 @@ class BlankItem(_Item):
                 expression.parse(answer)
             except expression.NotMaths as error:
                 what = f"{answer!r} cannot be read as mathematics: {error}"
-                raise rule(
-                    what, "write it plainly, such as 2*x/3, x^2 or √2, or remove math: true"
-                ) from error
+                raise rule(what, "write it plainly, such as 2*x/3, x^2 or √2, or remove math: true") from error
         return answers
 
 
@@ -144,9 +140,7 @@ class NumericItem(_Item):
     @classmethod
     def _known_unit(cls, unit: str | None) -> str | None:
         if unit is not None and not units.parse(unit):
-            raise rule(
-                f"{unit!r} is not a unit that is known", "write it in symbols, such as m/s, kg/m^3 or 米/秒"
-            )
+            raise rule(f"{unit!r} is not a unit that is known", "write it in symbols, such as m/s, kg/m^3 or 米/秒")
         return unit
 
     @field_validator("tolerance")
@@ -207,9 +201,7 @@ class ShortAnswerItem(_Item):
         if total < full:
             raise rule(what, "raise the marks of the criteria, or lower max_mark")
         if not info.data.get("cap"):
-            raise rule(
-                what, "make them equal; or add `cap: true` if any of the points will do up to max_mark"
-            )
+            raise rule(what, "make them equal; or add `cap: true` if any of the points will do up to max_mark")
         return rubric
 
     @field_validator("tolerance")
@@ -227,9 +219,7 @@ class ShortAnswerItem(_Item):
         return super().mark_tolerance if self.tolerance is None else self.tolerance
 
 
-Item = Annotated[
-    ChoiceItem | MultiChoiceItem | BlankItem | NumericItem | ShortAnswerItem, Field(discriminator="type")
-]
+Item = Annotated[ChoiceItem | MultiChoiceItem | BlankItem | NumericItem | ShortAnswerItem, Field(discriminator="type")]
 
 
 class Exam(_Record):
@@ -243,9 +233,7 @@ class Exam(_Record):
     def _ids_differ(cls, items: tuple[Item, ...]) -> tuple[Item, ...]:
         twice = [name for name, count in Counter(item.id for item in items).items() if count > 1]
         if twice:
-            raise PydanticCustomError(
-                "duplicate_items", "several items are called {ids}", {"ids": ", ".join(twice)}
-            )
+            raise PydanticCustomError("duplicate_items", "several items are called {ids}", {"ids": ", ".join(twice)})
         return items
 
     def item(self, item_id: str) -> Item:

@@ -23,9 +23,7 @@ from grader.exam.number import fold
 
 MAX_LENGTH, MAX_DEPTH, MAX_BITS, MAX_EXPONENT = 200, 25, 4096, 60
 
-Node = tuple[
-    Any, ...
-]  # ("num", "3.2") ("sym", "x") ("add"|"mul"|"div"|"pow", a, b) ("neg", a) ("fn", name, a)
+Node = tuple[Any, ...]  # ("num", "3.2") ("sym", "x") ("add"|"mul"|"div"|"pow", a, b) ("neg", a) ("fn", name, a)
 
 _FUNCTIONS = (
     "arcsin",

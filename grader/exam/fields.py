@@ -27,19 +27,13 @@ def _as_text(value: Any) -> Any:
 
 def _labels(value: Any) -> Any:
     """Option labels, written ABCD or [A, B, C, D], as one string in capitals."""
-    parts = (
-        [_as_text(part) for part in value]
-        if isinstance(value, list | tuple)
-        else list(str(_as_text(value or "")))
-    )
+    parts = [_as_text(part) for part in value] if isinstance(value, list | tuple) else list(str(_as_text(value or "")))
     if any(not isinstance(part, str) for part in parts):
         return value
     folded = [unicodedata.normalize("NFKC", part).strip().upper() for part in parts]
     for part in folded:
         if len(part) != 1 or unicodedata.category(part)[0] not in "LNS":
-            raise rule(
-                f"{part!r} cannot be an option", "name options by one letter or digit each, such as ABCD"
-            )
+            raise rule(f"{part!r} cannot be an option", "name options by one letter or digit each, such as ABCD")
     if not folded:
         raise rule("no option is given", "name at least one option, such as ABCD")
     twice = sorted(label for label, count in Counter(folded).items() if count > 1)
@@ -99,9 +93,7 @@ def deviation(answer: str, unit: str | None, tolerance: str) -> float:
     own = units.parse(unit or "") or ()
     if rest == "%":
         if value == 0:
-            raise rule(
-                "a percentage of 0 accepts nothing else", "give the tolerance as a value, such as 0.05"
-            )
+            raise rule("a percentage of 0 accepts nothing else", "give the tolerance as a value, such as 0.05")
         if found.value >= 100:
             raise rule("100% or more accepts almost anything", "give a smaller tolerance")
         return abs(value) * found.value / 100
@@ -110,7 +102,5 @@ def deviation(answer: str, unit: str | None, tolerance: str) -> float:
         raise rule(f"{rest!r} is not a unit that is known", "write 1%, 0.05 or 0.05 m/s")
     converted = units.convert(found.value, theirs, own, difference=True)
     if converted is None:
-        raise rule(
-            f"{rest!r} does not fit the unit {unit or '(none)'}", "give the tolerance in the item's unit"
-        )
+        raise rule(f"{rest!r} does not fit the unit {unit or '(none)'}", "give the tolerance in the item's unit")
     return converted

@@ -57,9 +57,7 @@ def load_exam(path: Path | str) -> Exam:
 def _presentable(problems: list[Problem]) -> list[Problem]:
     """In the order of the file, as many as a person can use, each of a length that can be read."""
     ordered = sorted(problems, key=lambda p: (p.line or 0, p.field))
-    shown = [
-        Problem(_clip(p.field), _clip(p.message), _clip(p.remedy), p.line) for p in ordered[:MAX_PROBLEMS]
-    ]
+    shown = [Problem(_clip(p.field), _clip(p.message), _clip(p.remedy), p.line) for p in ordered[:MAX_PROBLEMS]]
     left = len(ordered) - len(shown)
     if left:
         shown.append(Problem("file", f"{left} more problems of this kind", "correct those above first"))
@@ -87,9 +85,7 @@ def _text(path: Path) -> str:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
-        raise refuse(
-            "not UTF-8", "save the file with the encoding UTF-8 (not GBK or UTF-16)", line
-        ) from error
+        raise refuse("not UTF-8", "save the file with the encoding UTF-8 (not GBK or UTF-16)", line) from error
 
 
 def _check(document: yamltree.Document) -> tuple[Exam | None, list[Problem]]:
@@ -105,9 +101,7 @@ def _check(document: yamltree.Document) -> tuple[Exam | None, list[Problem]]:
     except ValidationError as error:
         for detail in error.errors(include_url=False):
             # Duplicates were reported above; a list is not empty because everything in it is wrong.
-            if detail["type"] != "duplicate_items" and not (
-                detail["type"] == "too_short" and detail["input"]
-            ):
+            if detail["type"] != "duplicate_items" and not (detail["type"] == "too_short" and detail["input"]):
                 problems.append(_problem(detail, tree, document))
         return None, problems
     return (None, problems) if problems else (exam, [])
@@ -125,9 +119,7 @@ def _same_ids(tree: dict[str, Any], document: yamltree.Document) -> list[Problem
         path = ("items", index, "id")
         if name.strip() in first:
             what = f"the id {name.strip()!r} was used before, on line {first[name.strip()]}"
-            problems.append(
-                Problem(yamltree.spell(path), what, "give every item its own id", document.line(path))
-            )
+            problems.append(Problem(yamltree.spell(path), what, "give every item its own id", document.line(path)))
         else:
             first[name.strip()] = document.line(path) or 0
     return problems

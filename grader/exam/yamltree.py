@@ -73,12 +73,8 @@ def read(text: str) -> Document:
         mark = getattr(error, "problem_mark", None)
         what = getattr(error, "problem", None) or str(error).splitlines()[0]
         line = mark.line + 1 if mark is not None else None
-        remedy = (
-            "check indentation, colons, quotes and brackets here and on the line above; use spaces, not tabs"
-        )
-        raise Unreadable(
-            [*reader.document.problems, Problem("file", f"not YAML: {what}", remedy, line)]
-        ) from error
+        remedy = "check indentation, colons, quotes and brackets here and on the line above; use spaces, not tabs"
+        raise Unreadable([*reader.document.problems, Problem("file", f"not YAML: {what}", remedy, line)]) from error
     except RecursionError as error:
         raise Unreadable([Problem("file", "nested too deeply", "an exam needs no such nesting")]) from error
     return reader.document
@@ -118,9 +114,7 @@ class _Reader:
         if self._nodes > MAX_NODES:
             self._refuse(f"more than {MAX_NODES} values", "split the exam", line)
         if event.anchor:
-            self._refuse(
-                f"the anchor &{event.anchor} is not allowed", "write the value out where it is needed", line
-            )
+            self._refuse(f"the anchor &{event.anchor} is not allowed", "write the value out where it is needed", line)
         if event.tag:
             self._refuse(f"the tag {event.tag} is not allowed", "remove it; plain values are enough", line)
 

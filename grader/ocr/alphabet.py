@@ -61,8 +61,7 @@ _SEPARATORS = " .,;，。、；·"
 
 # Pairs that handwriting does not keep apart; the second reading is worth a flag where it has real weight.
 _PAIRS = (
-    "17 1l 1I lI 0O 0o 06 5S 2Z 2z 8B 9g 9q 6b 49 38 35 56 uv nh un ce IJ DO PD CG VU BD BE AH "
-    "×x +t -÷ ÷+ 1/ 7/ =-"
+    "17 1l 1I lI 0O 0o 06 5S 2Z 2z 8B 9g 9q 6b 49 38 35 56 uv nh un ce IJ DO PD CG VU BD BE AH ×x +t -÷ ÷+ 1/ 7/ =-"
 )
 _CONFUSABLE = frozenset(frozenset(pair) for pair in _PAIRS.split())
 

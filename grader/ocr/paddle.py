@@ -132,9 +132,7 @@ class PaddleOCREngine:
         _, recognition = self._folders
         from paddleocr import TextRecognition
 
-        return TextRecognition(
-            model_name="PP-OCRv6_small_rec", model_dir=str(recognition), engine="onnxruntime"
-        )
+        return TextRecognition(model_name="PP-OCRv6_small_rec", model_dir=str(recognition), engine="onnxruntime")
 
     def read(self, crop: np.ndarray, *, lines: int | None = 1, alphabet: str = "any") -> Transcription:
         """Read a gray or BGR uint8 crop; see grader.ocr.protocol."""

@@ -1,6 +1,6 @@
 """The default engine: PP-OCRv6 small on ONNX Runtime, called on boxes whose place is known.
 
-    crop → rules and frame away → blank? → struck-out writing away → line(s) → characters → confidence, flags
+crop → rules and frame away → blank? → struck-out writing away → line(s) → characters → confidence, flags
 """
 
 from __future__ import annotations
@@ -88,9 +88,7 @@ class PPOCR:
         pieces = reading_order(self._detector.detect(page.gray, text_height(page.ink)))
         if not pieces:
             single = self._read_line(page, alphabet)
-            return Transcription(
-                single.text, single.confidence, single.lines, check((*single.flags, "ocr_doubtful"))
-            )
+            return Transcription(single.text, single.confidence, single.lines, check((*single.flags, "ocr_doubtful")))
         usual = float(np.median([q.bottom - q.top for line in pieces for q in line]))
         writing = replace(page, ink=page.ink & _covered(page.ink.shape, [q for line in pieces for q in line]))
         gray, ink, deleted = without_deletions(writing, round(0.7 * usual))
@@ -125,13 +123,9 @@ class PPOCR:
         self, gray: np.ndarray, ink: np.ndarray, box: tuple[int, int, int, int], alphabet: str
     ) -> tuple[TextLine, list[Symbol]]:
         x, y, w, h = box
-        return self._characters(
-            gray[y : y + h, x : x + w], (float(x), float(y), float(w), float(h)), alphabet
-        )
+        return self._characters(gray[y : y + h, x : x + w], (float(x), float(y), float(w), float(h)), alphabet)
 
-    def _characters(
-        self, picture: np.ndarray, box: Box, alphabet: str
-    ) -> tuple[TextLine, list[Symbol]]:
+    def _characters(self, picture: np.ndarray, box: Box, alphabet: str) -> tuple[TextLine, list[Symbol]]:
         """Recognise one picture of a line; spans are fractions of `box`."""
         read = self._recogniser.recognise(picture, alphabet)
         characters = tuple(

@@ -167,9 +167,7 @@ def _without_specks(mask: np.ndarray) -> np.ndarray:
     keep = np.zeros(count, bool)
     for label in range(1, count):
         x, y, w, h, area = stats[label]
-        at_edge = (
-            y + h <= edge or y >= height - edge or ((x + w <= edge or x >= width - edge) and h > 2 * w)
-        )
+        at_edge = y + h <= edge or y >= height - edge or ((x + w <= edge or x >= width - edge) and h > 2 * w)
         keep[label] = area > speck and not (at_edge and max(width, height) > 24)
     return np.asarray(keep[labels])
 

@@ -26,9 +26,7 @@ class Session:
         options.enable_cpu_mem_arena = False
         options.log_severity_level = 3
         try:
-            self._session: Any = onnxruntime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
-            )
+            self._session: Any = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime raises its own untyped errors
             raise ModelError(
                 f"{path} cannot be loaded: {error}", "reinstall grader, or restore models/ in the checkout"

@@ -76,9 +76,7 @@ def _sections(exam: Exam) -> Iterator[tuple[SectionKind, list[Item]]]:
 _HEADING_H = 8.0
 
 
-def _heading(
-    number: int, kind: SectionKind, items: Sequence[Item], width: float, words: Words, language: str
-) -> Block:
+def _heading(number: int, kind: SectionKind, items: Sequence[Item], width: float, words: Words, language: str) -> Block:
     total = words.total.format(amount(sum(item.max_mark for item in items)))
     note = f"{words.each.format(amount(items[0].max_mark))}{'，' if language == 'zh' else ', '}{total}"
     note = note if _same_marks(items) and len(items) > 1 else total
@@ -100,9 +98,7 @@ def _choice_rows(items: Sequence[Item], width: float, words: Words) -> list[Bloc
     marks_w = 0.0 if _same_marks(items) else MARKS_W
     options = max(len(item.options) for item in items)  # type: ignore[union-attr]
     if options > MAX_OPTIONS:
-        raise UsageError(
-            f"an item with {options} options cannot be printed", f"use at most {MAX_OPTIONS} options"
-        )
+        raise UsageError(f"an item with {options} options cannot be printed", f"use at most {MAX_OPTIONS} options")
     pitch = min(PITCH_X, (width - LABEL_W - marks_w - 2) / options)
     column_w = LABEL_W + marks_w + pitch * options + 1.0
     columns = max(1, min(MAX_COLUMNS, int(width // column_w)))

@@ -75,9 +75,7 @@ def _draw_page(canvas: Canvas, page: PageForm, ink: Sequence[Ink]) -> None:
             _draw_bubbles(canvas, page, field)
 
 
-def _draw_own(
-    canvas: Canvas, form: Form, version: str, page: PageForm, candidate: str, name: str, size: Size
-) -> None:
+def _draw_own(canvas: Canvas, form: Form, version: str, page: PageForm, candidate: str, name: str, size: Size) -> None:
     """What differs between candidates: the page code, its text and the name."""
     code = next(f for f in page.fields if isinstance(f, CodeField) and f.page_code)
     text = PageCode(form.exam or form.id, version, page.number, candidate).encode()
@@ -126,9 +124,7 @@ def _draw_bubbles(canvas: Canvas, page: PageForm, field: MarksField) -> None:
     for bubble in field.bubbles:
         baseline = bubble.y + bubble.h / 2 + 0.78
         room = bubble.w - 0.8
-        letter = Text(
-            bubble.x + bubble.w / 2, baseline, bubble.label, 6, False, "centre", LETTER_GRAY, max_width=room
-        )
+        letter = Text(bubble.x + bubble.w / 2, baseline, bubble.label, 6, False, "centre", LETTER_GRAY, max_width=room)
         _draw_ink(canvas, page, letter)
 
 
@@ -223,13 +219,7 @@ def _halves(text: str) -> list[str]:
 def _check_characters(exam: Exam, sheet: Sheet) -> None:
     """Every character of the sheet must be in the font: a hollow box on paper helps nobody."""
     texts = [stroke.text for page in sheet.ink for stroke in page if isinstance(stroke, Text)]
-    labels = [
-        b.label
-        for page in sheet.form.pages
-        for f in page.fields
-        if isinstance(f, MarksField)
-        for b in f.bubbles
-    ]
+    labels = [b.label for page in sheet.form.pages for f in page.fields if isinstance(f, MarksField) for b in f.bubbles]
     absent = typeface.missing([*texts, *labels])
     if absent:
         problems = [

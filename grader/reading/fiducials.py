@@ -210,9 +210,7 @@ def _assignments(found: list[Mark], wanted: Sequence[Fiducial]) -> Iterator[tupl
 
 def _same_sense(seen: Sequence[np.ndarray], model: Sequence[np.ndarray]) -> bool:
     """True if neighbouring triples turn the same way in the picture as in the form: no mirror images."""
-    return all(
-        _turn(*seen[n : n + 3]) * _turn(*model[n : n + 3]) > 0 for n in range(len(model) - 2)
-    )
+    return all(_turn(*seen[n : n + 3]) * _turn(*model[n : n + 3]) > 0 for n in range(len(model) - 2))
 
 
 def _turn(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> float:

@@ -74,9 +74,7 @@ def _judge(sources: list[_Source], roster: Roster | None, page_form: PageForm | 
     return (candidate, "") if settled else ("", "identity_doubtful")
 
 
-def _settled(
-    certain: list[_Source], doubtful: list[_Source], known: bool, page_form: PageForm | None
-) -> bool:
+def _settled(certain: list[_Source], doubtful: list[_Source], known: bool, page_form: PageForm | None) -> bool:
     """True if the certain sources, which agree with all others, are enough. known: the candidate is on a roster.
 
     Print is enough, and so are bubbles. Handwriting is enough to resolve a doubtful bubble of a candidate on
@@ -163,7 +161,5 @@ def _fits(pattern: tuple[frozenset[str], ...], candidate: str) -> bool:
     """True if the candidate can be spelled with one possibility of each position."""
     ends = {0}
     for possible in pattern:
-        ends = {
-            end + len(label) for end in ends for label in possible if candidate.startswith(label, end)
-        }
+        ends = {end + len(label) for end in ends for label in possible if candidate.startswith(label, end)}
     return len(candidate) in ends

@@ -187,9 +187,7 @@ def _local_scale(matrix: np.ndarray, model: np.ndarray) -> np.ndarray:
     return scale
 
 
-def _others(
-    matrix: np.ndarray, model: np.ndarray, found: Sequence[Sequence[Shape]], outer: list[int]
-) -> float | None:
+def _others(matrix: np.ndarray, model: np.ndarray, found: Sequence[Sequence[Shape]], outer: list[int]) -> float | None:
     """Root mean square distance (form units) of the other fiducials from the nearest shapes; None: not there."""
     rest = [number for number in range(len(model)) if number not in outer]
     if not rest:

@@ -312,9 +312,7 @@ def _reading(field: MarksField, seen: list[_Seen], box: Box) -> Reading:
         doubtful = _doubtful(here, chosen)
         flags += _position_flags(here, chosen, doubtful, field.multiple)
         parts.append("".join(one.label for one in chosen))
-        bubbles += [
-            Bubble(position, one.label, one.darkness, None if one in doubtful else one.marked) for one in here
-        ]
+        bubbles += [Bubble(position, one.label, one.darkness, None if one in doubtful else one.marked) for one in here]
     value = "".join(parts)
     if value and "" in parts:
         value = "".join(part or GAP for part in parts)

@@ -171,9 +171,7 @@ def _outside(gray: np.ndarray, to_pixels: np.ndarray, plan: Layout) -> np.ndarra
     return off[: len(plan.sizes)] | off[len(plan.sizes) :]
 
 
-def _places(
-    to_pixels: np.ndarray, plan: Layout, rows: int, columns: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _places(to_pixels: np.ndarray, plan: Layout, rows: int, columns: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pixels of the bubbles' centres (n x 2), and x and y of all samples (n x rows * columns float32;
     OpenCV's limit is 32767 each way).
 

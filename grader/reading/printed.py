@@ -48,9 +48,7 @@ def settle(page: Page, page_form: PageForm, form: Form, poses: list[Pose]) -> li
         poses = [pose for pose in poses if _turn(page_form, pose[0]) == 0]
     if plan is None or len(plan.bubbles) < 6:
         return sorted(poses, key=lambda pose: pose[1])[:1]
-    scored = sorted(
-        ((_sharpness(page.gray, pose[0], plan), number) for number, pose in enumerate(poses)), reverse=True
-    )
+    scored = sorted(((_sharpness(page.gray, pose[0], plan), number) for number, pose in enumerate(poses)), reverse=True)
     if not scored or scored[0][0] < _FAINTEST_PRINT:
         return []
     likely = [poses[number] for score, number in scored if score * _TOLD_APART >= scored[0][0]][:_FITTED]

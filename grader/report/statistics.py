@@ -160,9 +160,7 @@ class OptionCount:
     rest_mean: float | None
 
 
-def option_counts(
-    options: str, key: str, responses: Sequence[str], rests: Sequence[float | None]
-) -> list[OptionCount]:
+def option_counts(options: str, key: str, responses: Sequence[str], rests: Sequence[float | None]) -> list[OptionCount]:
     """Frequencies of the options of a choice item, and of no answer.
 
     responses: chosen labels of each candidate; several labels count for each. rests: of the same candidates,

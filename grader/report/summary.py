@@ -180,9 +180,7 @@ def _totals(tally: _Tally, marks: np.ndarray) -> Iterator[Total]:
         yield Total(candidate, confirmed, float(np.nansum(given)), tally.open[number], unmarked)
 
 
-def _options(
-    item: ChoiceItem | MultiChoiceItem, exam: Exam, tally: _Tally, marks: np.ndarray
-) -> list[OptionCount]:
+def _options(item: ChoiceItem | MultiChoiceItem, exam: Exam, tally: _Tally, marks: np.ndarray) -> list[OptionCount]:
     others = [column for column, other in enumerate(exam.items) if other.id != item.id]
     possible = sum(exam.items[column].max_mark for column in others)
     rests: list[float | None] = []

@@ -40,10 +40,7 @@ def write_workbook(path: Path, store: RunStore, summary: Summary) -> None:
         sheets.add(
             "candidates",
             ("candidate", "confirmed", "provisional", "max_mark", "open", "unmarked"),
-            (
-                (t.candidate, t.confirmed, t.provisional, summary.max_total, t.open, t.unmarked)
-                for t in summary.totals
-            ),
+            ((t.candidate, t.confirmed, t.provisional, summary.max_total, t.open, t.unmarked) for t in summary.totals),
         )
         sheets.add("answers", _ANSWERS, (_answer(row) for row in store.results()))
         sheets.add("review_queue", _ANSWERS, (_answer(row) for row in store.results(status="review")))

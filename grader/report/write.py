@@ -49,9 +49,7 @@ def write_report(
             write_workbook(out / "results.xlsx", store, summary)
             drawn, lost = 0, list[str]()
             if annotated:
-                drawn, lost = write_annotated(
-                    store, summary.exam, summary.form, out, language, lambda: show(total)
-                )
+                drawn, lost = write_annotated(store, summary.exam, summary.form, out, language, lambda: show(total))
             write_html(out / "report.html", store, summary, language, annotated)
         except OSError as error:
             raise StoreError(f"cannot write the report to {out}: {error}", "name another folder") from error

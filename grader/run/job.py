@@ -48,8 +48,7 @@ class Job:
             "exam_sha256": self.exam.sha256,
             "form": self.form.model_dump(mode="json", by_alias=True),
             "form_version": self.form.version,
-            "roster_sha256": self.roster
-            and hashlib.sha256("\n".join(self.roster.candidates).encode()).hexdigest(),
+            "roster_sha256": self.roster and hashlib.sha256("\n".join(self.roster.candidates).encode()).hexdigest(),
             "settings": asdict(self.settings),
         }
 

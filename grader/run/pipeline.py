@@ -153,9 +153,7 @@ class PageReader:
             self._seconds[name] = self._seconds.get(name, 0.0) + time.perf_counter() - start
 
 
-def responses_of(
-    page_form: PageForm, readings: Sequence[Reading], candidate: str, language: str
-) -> list[Response]:
+def responses_of(page_form: PageForm, readings: Sequence[Reading], candidate: str, language: str) -> list[Response]:
     """The responses on a page, one an item in the form's order.
 
     The lines of a box are one flowing text (a Chinese word may be broken anywhere); several boxes of an item
@@ -173,9 +171,7 @@ def responses_of(
 def _response(candidate: str, item: str, parts: Sequence[Reading], between: str) -> Response:
     flags = tuple(dict.fromkeys(flag for part in parts for flag in part.flags))
     if len(parts) > 1 and any(part.value for part in parts):
-        flags = tuple(
-            flag for flag in flags if flag != "blank"
-        )  # one empty part does not make a blank answer
+        flags = tuple(flag for flag in flags if flag != "blank")  # one empty part does not make a blank answer
     return Response(
         candidate,
         item,

@@ -34,9 +34,7 @@ def refresh(store: RunStore) -> dict[str, Any]:
     """
     summary = store.meta().get("summary")
     if summary is None:
-        raise StoreError(
-            f"{store.folder} is not finished", "run the same grader run command again: it resumes"
-        )
+        raise StoreError(f"{store.folder} is not finished", "run the same grader run command again: it resumes")
     order = [PageRef(row.file, row.page) for row in store.ledger() if row.file]
     settled = settle(store, stored_job(store), order)
     summary = {**summary, "counts": settled["counts"]}

@@ -43,11 +43,7 @@ def replay(store: RunStore, candidate: str | None = None, item: str | None = Non
     job = stored_job(store)
     reader = PageReader(job)
     _same_models(store, reader)
-    pages = [
-        PageRef(row.file, row.page)
-        for row in store.ledger()
-        if row.outcome in {"read", "unmatched"} and row.file
-    ]
+    pages = [PageRef(row.file, row.page) for row in store.ledger() if row.outcome in {"read", "unmatched"} and row.file]
     for _, record in store.page_events(pages):
         stored = record.result
         if stored.registration is None or (candidate is not None and not _is_of(stored, candidate)):
@@ -106,9 +102,7 @@ def _from_crops(reader: PageReader, store: RunStore, record: PageRecord) -> tupl
         assert crop is not None
         text = reader.ocr.read(crop, lines=1 if field.lines == 1 else None, alphabet=field.alphabet)
         readings.append(
-            replace(
-                reading, value=text.text, confidence=text.confidence, flags=text.flags, transcription=text
-            )
+            replace(reading, value=text.text, confidence=text.confidence, flags=text.flags, transcription=text)
         )
     candidate = stored.marks[0].candidate if stored.marks else ""
     responses = responses_of(page_form, readings, candidate, reader.job.exam.exam.language)

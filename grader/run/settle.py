@@ -40,9 +40,7 @@ class Census:
 
     pages: list[Settled] = field(default_factory=list)
     first: dict[tuple[str, int], PageRef] = field(default_factory=dict)  # (candidate, sheet page) → its scan
-    differs: dict[PageRef, set[str]] = field(
-        default_factory=dict
-    )  # first scan → items that a second one disputes
+    differs: dict[PageRef, set[str]] = field(default_factory=dict)  # first scan → items that a second one disputes
     missing: list[tuple[str, int]] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -185,9 +183,7 @@ def _rows_of_page(
 ) -> Iterator[dict[str, Any]]:
     order = {item.id: number for number, item in enumerate(job.exam.items)}
     readings = {reading.field: reading for reading in result.readings}
-    field_of = {
-        f.item: f.id for page in reversed(job.form.pages) for f in reversed(page.fields) if f.role == "item"
-    }
+    field_of = {f.item: f.id for page in reversed(job.form.pages) for f in reversed(page.fields) if f.role == "item"}
     for response, mark in zip(result.responses, result.marks, strict=True):
         extra = unmatched + (("duplicate_differs",) if mark.item in disputed else ())
         settled = replace(mark, status="review", flags=check(mark.flags + extra)) if extra else mark

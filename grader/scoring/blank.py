@@ -19,9 +19,7 @@ _ELEMENTS = """
     H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Ag Cd Sn
     Sb I Xe Cs Ba W Pt Au Hg Pb Bi U
 """
-_FORMULA = re.compile(
-    rf"(?:\d*(?:(?:{'|'.join(sorted(_ELEMENTS.split(), key=len, reverse=True))})\d*|[()]\d*)+[+-]?)+"
-)
+_FORMULA = re.compile(rf"(?:\d*(?:(?:{'|'.join(sorted(_ELEMENTS.split(), key=len, reverse=True))})\d*|[()]\d*)+[+-]?)+")
 _WORDS = {"as", "at", "be", "he", "i", "if", "in", "is", "no", "of", "on", "or", "so", "up", "us"}
 _WORDED = str.maketrans({">": "大于", "<": "小于", "=": "等于"})
 _ALGEBRA = re.compile(r"(?=.*[-+*/^=√])[\w\s.+\-*/^=√()²³]+", re.ASCII)
@@ -62,11 +60,11 @@ def score_blank(item: BlankItem, text: str) -> Verdict:
     """Full mark for a listed variant; 0 for anything else, with a flag where it comes close."""
     if len(text) > MAX_LENGTH:
         return Verdict(None, MARKER, ("too_long",))
-    given = normalise(text)
-    if not given and text.strip() not in item.answers:
+    given, written = normalise(text), text.strip()
+    if not given and written not in {answer.strip() for answer in item.answers}:
         return Verdict(0.0, MARKER)  # punctuation only: nothing was answered
     for answer in item.answers:
-        if text.strip() == answer or given == normalise(answer):
+        if written == answer.strip() or given == normalise(answer):
             if is_formula(answer) and spelled(text) != spelled(answer):
                 continue  # CO is not Co
             return Verdict(item.max_mark, MARKER)

@@ -64,9 +64,7 @@ class LexicalScorer:
 
     def __init__(self, folder: Path | None = None) -> None:
         """folder: where the three weight files lie; the shipped ones by default."""
-        self._paths = {
-            key: folder / Path(name).name if folder else model_path(name) for key, name in _FILES.items()
-        }
+        self._paths = {key: folder / Path(name).name if folder else model_path(name) for key, name in _FILES.items()}
         numbers = _read_numbers(self._paths["numbers"])
         self._check_version(numbers)
         self.limits = triage.Limits(**numbers["limits"])
@@ -156,9 +154,7 @@ class _Task:
             found.append("low_confidence")
         if not reach and odds.boundary_gap(masses, place) < self.scorer.limits.boundary:
             found.append("near_boundary")
-        criteria = tuple(
-            self._criterion(name, one) for (name, _, _), one in zip(self.criteria, judged, strict=False)
-        )
+        criteria = tuple(self._criterion(name, one) for (name, _, _), one in zip(self.criteria, judged, strict=False))
         return self._propose(place * self.step, sure, found, criteria)
 
     def _judge(self, texts: tuple[str, ...], marks: float, answer: View) -> Judgement:

@@ -58,9 +58,7 @@ def near(text: str, answer: str) -> bool:
     """True if normalised `text` is almost the normalised `answer`, and not the same."""
     if not text or text == answer:
         return False
-    if len(text) == len(answer) and all(
-        a == b or confusable(a, b) for a, b in zip(text, answer, strict=True)
-    ):
+    if len(text) == len(answer) and all(a == b or confusable(a, b) for a, b in zip(text, answer, strict=True)):
         return True
     if len(answer) >= 2 and answer in text and not _number_grows(text, answer):
         return True
@@ -124,10 +122,7 @@ def readings(transcription: Transcription, below: float, most: int = 64) -> Iter
         characters += [Character("\n", 1.0)] * bool(characters) + list(line.characters)
     if "".join("".join(c.text for c in characters).split()) != "".join(transcription.text.split()):
         return  # the text was corrected after reading: characters and text no longer belong together
-    choices = [
-        (c.text, *sorted(_READINGS.get(c.text, ()))) if c.confidence < below else (c.text,)
-        for c in characters
-    ]
+    choices = [(c.text, *sorted(_READINGS.get(c.text, ()))) if c.confidence < below else (c.text,) for c in characters]
     combinations = itertools.product(*choices)
     next(combinations, None)  # the text as read
     yield from ("".join(parts) for parts in itertools.islice(combinations, most))

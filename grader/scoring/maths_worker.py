@@ -55,13 +55,7 @@ def differs(one: sympy.Expr, other: sympy.Expr) -> bool:
     for shift in range(6 if names else 1):
         point = {name: _POINTS[(shift + 5 * i) % len(_POINTS)] for i, name in enumerate(names)}
         a, b = (sympy.N(side.subs(point), 30) for side in (one, other))
-        if (
-            a.is_real
-            and b.is_real
-            and a.is_finite
-            and b.is_finite
-            and abs(a - b) > 1e-15 * (1 + abs(a) + abs(b))
-        ):
+        if a.is_real and b.is_real and a.is_finite and b.is_finite and abs(a - b) > 1e-15 * (1 + abs(a) + abs(b)):
             return True
     return False
 

@@ -22,9 +22,7 @@ _LEAD = re.compile(
     re.IGNORECASE,
 )
 # "他的速度是1.2m/s" states the value; with a denial or a comparison in it the sentence says something else.
-_SENTENCE = re.compile(
-    r"^[^\d=]{1,40}?(?:是|为|等于|\bis|\bwas|\bequals)\s*(?=[-+.\d负零约大])", re.IGNORECASE
-)
+_SENTENCE = re.compile(r"^[^\d=]{1,40}?(?:是|为|等于|\bis|\bwas|\bequals)\s*(?=[-+.\d负零约大])", re.IGNORECASE)
 _TURNS = re.compile(
     r"[不非没无未超<>≤≥]|大于|小于|高于|低于|至少|至多|最|以上|以下|not|n't|less|more|great|than|least|most|over|under",
     re.IGNORECASE,

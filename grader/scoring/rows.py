@@ -31,13 +31,9 @@ def read_rows(path: Path) -> list[Row]:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        raise UsageError(
-            f"{path} cannot be read: {error.strerror or error}", "give a file of JSON lines"
-        ) from error
+        raise UsageError(f"{path} cannot be read: {error.strerror or error}", "give a file of JSON lines") from error
     except UnicodeDecodeError as error:
-        raise UsageError(
-            f"{path} is not UTF-8 (byte {error.start})", "save it with the encoding UTF-8"
-        ) from error
+        raise UsageError(f"{path} is not UTF-8 (byte {error.start})", "save it with the encoding UTF-8") from error
     rows = list(_rows(text))
     if not rows:
         remedy = 'write one {"candidate": ..., "item": ..., "text": ...} a line'

@@ -69,9 +69,7 @@ def from_json(text: str) -> tuple[PageResult, dict[str, str]]:
         identity=_identity(data["identity"]),
         sheet_page=data["sheet_page"],
         registration=registration
-        and Registration(
-            **{**registration, "to_pixels": np.array(registration["to_pixels"], dtype=np.float64)}
-        ),
+        and Registration(**{**registration, "to_pixels": np.array(registration["to_pixels"], dtype=np.float64)}),
         readings=tuple(_reading(r) for r in data["readings"]),
         responses=tuple(_response(r) for r in data["responses"]),
         marks=tuple(_mark(m) for m in data["marks"]),

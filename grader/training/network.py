@@ -143,6 +143,7 @@ def export(members: Sequence[Network], path: Path, metadata: dict[str, str]) -> 
         tensors.append(numpy_helper.from_array(np.array(cut, np.int64), name))
     for number, member in enumerate(members):
         state = {key: value.numpy() for key, value in member.state_dict().items()}
+
         def at(name: str, number: int = number) -> str:
             return f"m{number}.{name}"
 

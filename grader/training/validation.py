@@ -69,11 +69,7 @@ def natural(rows: Sequence[Row], passes: np.ndarray) -> list[Decision]:
 
 def rescaled(rows: Sequence[Row], passes: np.ndarray) -> list[Decision]:
     """Each row on its own scale where that is right or wrong, else on every one of SCALES."""
-    return [
-        _holistic(n, row, passes[n], top)
-        for n, row in enumerate(rows)
-        for top in ((1,) if row.label else SCALES)
-    ]
+    return [_holistic(n, row, passes[n], top) for n, row in enumerate(rows) for top in ((1,) if row.label else SCALES)]
 
 
 def _holistic(place: int, row: Row, passes: np.ndarray, top: int) -> Decision:
