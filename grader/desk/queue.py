@@ -6,7 +6,6 @@ them, so that neighbours in the queue are not neighbours in the class; identical
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
 from collections.abc import Iterable, Set
@@ -28,7 +27,7 @@ def opaque(secret: bytes, *what: object) -> str:
     HMAC-SHA256 (RFC 2104) cut to 80 bits; letters only, so that it never looks like a candidate number.
     """
     message = json.dumps(what, ensure_ascii=False).encode()
-    return hmac.new(secret, message, hashlib.sha256).hexdigest()[:20].translate(_LETTERS)
+    return hmac.digest(secret, message, "sha256").hex()[:20].translate(_LETTERS)
 
 
 @dataclass(frozen=True)

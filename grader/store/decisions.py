@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from grader.errors import UsageError
 from grader.records import PageRef
@@ -25,6 +25,7 @@ MARKER = "person:"  # marker of a decided mark: "person:NAME"
 # candidate (only where there is no file), file, page, item
 AnswerKey = tuple[str, str | None, int | None, str]
 _ENGINES = ("mark", "confidence", "status", "marker", "criteria")  # columns that a decision overrules
+_SHOWN = (*_ENGINES, "proposal", "comment")
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def decide(store: RunStore, actor: str, *made: Decision) -> list[int]:
     for an answer that the run does not have or a mark outside 0 to max_mark.
     """
     with store.begin() as connection:
-        return [_decide(connection, actor, decision) for decision in made]
+        return _decide(connection, actor, made)
 
 
 def undo(store: RunStore, actor: str) -> list[Decision]:
@@ -81,37 +82,48 @@ def undo(store: RunStore, actor: str) -> list[Decision]:
     """
     with store.begin() as connection:
         last = _last_action(connection, actor)
-        for decision in last:
-            _decide(connection, actor, replace(decision, mark=None, criteria=None, comment=""))
+        _decide(connection, actor, [replace(d, mark=None, criteria=None, comment="") for d in last])
     return last
 
 
-def _decide(connection: Connection, actor: str, decision: Decision) -> int:
-    c = schema.answer.c
+def _decide(connection: Connection, actor: str, made: Sequence[Decision]) -> list[int]:
+    if not made:
+        return []
+    rows = [_row(connection, decision) for decision in made]
+    ids = _append(connection, actor, "decision", [asdict(decision) for decision in made])
+    standing = {decision.key: (actor, decision) for decision in made}
+    if any(decision.mark is None for decision in made):
+        standing = _standing(connection, made)
+    shown = []
+    for row, decision in zip(rows, made, strict=True):
+        found = standing.get(decision.key)
+        values = decided(row, found[1], found[0]) if found else _undecided(row)
+        shown.append({"row": row["id"], **values})
+    change = update(schema.answer).where(schema.answer.c.id == bindparam("row"))
+    connection.execute(change.values({name: bindparam(name) for name in _SHOWN}), shown)
+    return ids
+
+
+def _row(connection: Connection, decision: Decision) -> dict[str, Any]:
     where = where_answer(decision.candidate, decision.item, decision.file, decision.file_page)
-    found = connection.execute(select(schema.answer).where(where)).first()
-    if found is None:
+    row = connection.execute(select(schema.answer).where(where)).first()
+    if row is None:
         raise UsageError(f"the run has no answer to item {decision.item} there", "load the page again")
-    row = found._asdict()
-    if decision.mark is not None and not 0 <= decision.mark <= row["max_mark"]:
-        raise UsageError(f"a mark of {decision.mark:g} is not between 0 and {row['max_mark']:g}", "correct the mark")
-    event_id = _append(connection, actor, "decision", asdict(decision))
-    standing = (actor, decision) if decision.mark is not None else _standing(connection, decision)
-    values = decided(row, standing[1], standing[0]) if standing else _undecided(row)
-    connection.execute(update(schema.answer).where(c.id == row["id"]).values(**values))
-    return event_id
+    if decision.mark is not None and not 0 <= decision.mark <= row.max_mark:
+        raise UsageError(f"a mark of {decision.mark:g} is not between 0 and {row.max_mark:g}", "correct the mark")
+    return row._asdict()
 
 
-def _standing(connection: Connection, decision: Decision) -> tuple[str, Decision] | None:
-    """The decision that stands for the same answer."""
-    # The text that names the answer is in the body as JSON writes it: a coarse sieve that any database has.
-    named = json.dumps(decision.file or decision.candidate, ensure_ascii=False)
+def _standing(connection: Connection, made: Sequence[Decision]) -> dict[AnswerKey, tuple[str, Decision]]:
+    """The decisions that stand for the same answers."""
     events = schema.event
-    query = select(events.c.actor, events.c.body).where(
-        events.c.kind == "decision", events.c.body.contains(named, autoescape=True)
-    )
-    rows = [(actor, json.loads(body)) for actor, body in connection.execute(query.order_by(events.c.id))]
-    return _stand(rows).get(decision.key)
+    query = select(events.c.actor, events.c.body).where(events.c.kind == "decision")
+    if len(made) == 1:
+        # The text that names the answer is in the body as JSON writes it: a coarse sieve that any database has.
+        named = json.dumps(made[0].file or made[0].candidate, ensure_ascii=False)
+        query = query.where(events.c.body.contains(named, autoescape=True))
+    rows = connection.execute(query.order_by(events.c.id))
+    return _stand((actor, json.loads(body)) for actor, body in rows)
 
 
 def _last_action(connection: Connection, actor: str) -> list[Decision]:
@@ -140,7 +152,7 @@ def attribute(store: RunStore, actor: str, attribution: Attribution) -> int:
     if store.page_record(attribution.file, attribution.page) is None:
         raise UsageError(f"the run has not read {attribution.file} page {attribution.page}", "choose a page it has")
     with store.begin() as connection:
-        return _append(connection, actor, "attribution", asdict(attribution))
+        return _append(connection, actor, "attribution", [asdict(attribution)])[0]
 
 
 def decisions(store: RunStore) -> dict[AnswerKey, tuple[str, Decision]]:
@@ -170,7 +182,7 @@ def decided(row: Mapping[str, Any], decision: Decision, actor: str) -> dict[str,
 
     row: the answer as it is, decided before or not.
     """
-    engine = json.loads(row["proposal"]) if row["proposal"] else {name: row[name] for name in _ENGINES}
+    engine = _engines(row)
     values = {
         **engine,
         "mark": decision.mark,
@@ -186,15 +198,20 @@ def decided(row: Mapping[str, Any], decision: Decision, actor: str) -> dict[str,
 
 
 def _undecided(row: Mapping[str, Any]) -> dict[str, Any]:
-    engine = json.loads(row["proposal"]) if row["proposal"] else {}
-    return {**engine, "proposal": None, "comment": ""}
+    return {**_engines(row), "proposal": None, "comment": ""}
 
 
-def _append(connection: Connection, actor: str, kind: str, body: dict[str, Any]) -> int:
+def _engines(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What the engine derived, decided since or not."""
+    held: Mapping[str, Any] = json.loads(row["proposal"]) if row["proposal"] else row
+    return {name: held[name] for name in _ENGINES}
+
+
+def _append(connection: Connection, actor: str, kind: str, bodies: Sequence[dict[str, Any]]) -> list[int]:
     at = datetime.now(UTC).isoformat(timespec="milliseconds")
-    text = json.dumps(body, ensure_ascii=False)
-    statement = insert(schema.event).values(at=at, actor=actor, kind=kind, body=text).returning(schema.event.c.id)
-    return int(connection.execute(statement).scalar_one())
+    rows = [{"at": at, "actor": actor, "kind": kind, "body": json.dumps(body, ensure_ascii=False)} for body in bodies]
+    statement = insert(schema.event).returning(schema.event.c.id, sort_by_parameter_order=True)
+    return list(connection.execute(statement, rows).scalars())
 
 
 def _events(store: RunStore, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
