@@ -139,9 +139,7 @@ def test_the_desk_is_blind(visitor: Visitor) -> None:
 
 def test_hostile_text_stays_text(visitor: Visitor) -> None:
     queue, _ = visitor.desk.queue(SHORT)
-    hostile = next(
-        one.name for one in queue.entries if "<script>" in visitor.desk.answer(SHORT, one.name).response
-    )
+    hostile = next(one.name for one in queue.entries if "<script>" in visitor.desk.answer(SHORT, one.name).response)
     for path in (f"/items/{SHORT}/answers/{hostile}", f"/items/{SHORT}/answers/{hostile}/group"):
         text = visitor.client.get(path).text
         assert "alert(1)" in text

@@ -97,11 +97,7 @@ def test_every_word_has_both_languages_and_the_same_values() -> None:
 
 def test_pages_and_code_use_words_that_exist() -> None:
     sources = [*DESK.glob("templates/*.j2"), *DESK.glob("*.py")]
-    used = {
-        key
-        for path in sources
-        for key in re.findall(r'\b(?:t|word)\("(\w+)"', path.read_text(encoding="utf-8"))
-    }
+    used = {key for path in sources for key in re.findall(r'\b(?:t|word)\("(\w+)"', path.read_text(encoding="utf-8"))}
     assert len(used) > 50
     assert used <= words.WORDS.keys() | REPORT.keys()
     bare = re.compile(r">[^<>{}]*[\u4e00-\u9fff][^<>{}]*<")
@@ -140,5 +136,3 @@ def test_criteria_are_kept_only_if_they_make_the_mark() -> None:
     assert criteria_of(item, 3.0, [2.0, 2.0]) == {"a": 2.0, "b": 2.0}, "the mark stops at its maximum"
     assert criteria_of(item, 1.0, [2.0, 2.0]) == {}
     assert criteria_of(item, 2.0, [2.0, None]) == {}
-
-
