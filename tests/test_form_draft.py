@@ -10,11 +10,14 @@ import jsonschema
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from exams import CHOICE, make_exam
 from foreign import TRUTH, corner_marks, drawn, foreign_form, page_of, photographed
+from pypdfium2 import PdfDocument
 
 from grader.cli.form import command
 from grader.errors import FormError, PageError
 from grader.exam.form import Form, MarkersMethod, MarksField, TextField, load_form
+from grader.paper.sheets import print_sheets
 from grader.reading.draft import draft_form
 from grader.reading.page import read_page
 
@@ -91,3 +94,21 @@ def test_what_cannot_be_used_is_said_in_words(tmp_path: Path) -> None:
         runner.invoke(command, ["check", str(bad)], catch_exceptions=False)
     with pytest.raises(PageError):
         runner.invoke(command, ["draft", str(bad), "--out", str(tmp_path)], catch_exceptions=False)
+
+
+def test_printed_numerals_and_digit_boxes_are_no_bubbles_of_a_row(tmp_path: Path) -> None:
+    """A sheet with bold question numbers left of the bubbles, and boxes to write digits in above a number grid."""
+    printed = print_sheets(make_exam([CHOICE] * 9), tmp_path).pages[0]
+    image = PdfDocument(str(tmp_path / "paper.pdf"))[0].render(scale=200 / 72, grayscale=True).to_numpy()
+    gray = np.ascontiguousarray(image.reshape(image.shape[0], image.shape[1]))
+    drafted = [f for f in draft_form(gray, "sheet", "sheet.png").pages[0].fields if isinstance(f, MarksField)]
+
+    choices = [f for f in printed.fields if isinstance(f, MarksField) and f.role == "item"]
+    real = np.array([(b.x + b.w / 2, b.y + b.h / 2) for field in choices for b in field.bubbles])
+    found = 25.4 / 200 * np.array([(b.x + b.w / 2, b.y + b.h / 2) for field in drafted for b in field.bubbles])
+    rows = found[(found[:, 1] > real[:, 1].min() - 2) & (found[:, 1] < real[:, 1].max() + 2)]
+    nearest = np.linalg.norm(rows[:, None] - real[None], axis=2).min(axis=1)
+    assert len(rows) > len(real) / 2
+    assert nearest.max() < 0.5, "what is proposed in the rows of bubbles is a bubble"
+    (number,) = [field for field in drafted if field.role == "candidate"]
+    assert {b.position for b in number.bubbles} == set(range(8))

@@ -32,6 +32,8 @@ _BREAK = 1.7  # a gap this many times the usual one separates fields
 _MOST_LABELS = 10
 _DIGITS, _LETTERS = "0123456789", "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _MOST_CHOICES = 5  # a grid of ten rows with more columns is a number
+_SAME_SIZE = 0.25  # sides of bubbles of one kind differ by less than this share
+_FEWEST = 4  # bubbles of one size; printed characters with a hole in them come in many sizes
 _CORNER = 0.3  # of the picture's sides: corner marks are nearer to the corners than this
 
 
@@ -59,7 +61,8 @@ def draft_form(gray: np.ndarray, name: str, picture: str) -> Form:
 
     picture: name of the picture beside the form, to match features with where there are no corner marks.
     """
-    bubbles, boxes = find_outlines(gray)
+    found, boxes = find_outlines(gray)
+    bubbles = [b for b in found if sum(_same_size(b, other) for other in found) >= _FEWEST]
     marks = _marks_fields(bubbles)
     fields: list[AnyField] = [*marks, *_text_fields(boxes, bubbles)]
     fiducials = _corner_marks(gray, [bubble for field in marks for bubble in field.bubbles])
@@ -73,6 +76,12 @@ def draft_form(gray: np.ndarray, name: str, picture: str) -> Form:
 
 
 # --- bubbles --------------------------------------------------------------------------------------------
+
+
+def _same_size(one: Outline, other: Outline) -> bool:
+    """True if two outlines may be bubbles of one kind."""
+    wide, high = max(one.w, other.w), max(one.h, other.h)
+    return abs(one.w - other.w) < _SAME_SIZE * wide and abs(one.h - other.h) < _SAME_SIZE * high
 
 
 def _marks_fields(bubbles: Sequence[Outline]) -> list[MarksField]:
@@ -140,7 +149,7 @@ def _rows(bubbles: Sequence[Outline]) -> tuple[list[_Row], list[Outline]]:
     for line in ordered:
         start = 0
         for n in range(1, len(line) + 1):
-            if n == len(line) or line[n].centre[0] - line[n - 1].centre[0] > _BREAK * usual:
+            if n == len(line) or _parted(line[n - 1], line[n], usual):
                 part = line[start:n]
                 if len(part) == 1:
                     singles.extend(part)
@@ -150,6 +159,11 @@ def _rows(bubbles: Sequence[Outline]) -> tuple[list[_Row], list[Outline]]:
     return rows, singles
 
 
+def _parted(one: Outline, following: Outline, usual: float) -> bool:
+    """True if two bubbles of a line belong to different fields. usual: distance of bubbles of a field."""
+    return following.centre[0] - one.centre[0] > _BREAK * usual or not _same_size(one, following)
+
+
 def _blocks(rows: Sequence[_Row]) -> list[list[_Row]]:
     """Rows below one another with the same columns, from the left, top to bottom."""
     blocks: list[list[_Row]] = []
@@ -157,7 +171,8 @@ def _blocks(rows: Sequence[_Row]) -> list[list[_Row]]:
         for block in blocks:
             last = block[-1]
             pitch = last.y - block[-2].y if len(block) > 1 else 3.5 * row.height
-            if len(last.xs) == len(row.xs) and row.y - last.y < 1.5 * pitch and _aligned(last, row):
+            alike = len(last.xs) == len(row.xs) and _same_size(last.bubbles[0], row.bubbles[0])
+            if alike and row.y - last.y < 1.5 * pitch and _aligned(last, row):
                 block.append(row)
                 break
         else:
