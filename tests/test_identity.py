@@ -152,3 +152,11 @@ def test_rosters_that_list_nobody(tmp_path: Path, text: str) -> None:
         Roster.load(path)
     with pytest.raises(RosterError):
         Roster.load(tmp_path / "absent.csv")
+
+
+@pytest.mark.parametrize("text", ['candidate\n"007', "candidate\n00\x007\n", f"candidate\n{'7' * 200_000}\n"])
+def test_a_broken_csv_file_is_a_roster_error(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "roster.csv"
+    path.write_text(text)
+    with pytest.raises(RosterError, match="remedy"):
+        Roster.load(path)

@@ -171,7 +171,8 @@ def _with_code(page: Page, form: Form, found: Registration, limit: float) -> Reg
 
 
 def _too_far(form: Form, residual: float, what: str) -> PageError:
-    message = f"the page misses the form by {residual:.2f} {form.unit} ({what}; the limit is {form.max_residual:g})"
+    by = f"by {residual:.2f} {form.unit}" if residual < float("inf") else "altogether"
+    message = f"the page misses the form {by} ({what}; the limit is {form.max_residual:g} {form.unit})"
     return PageError("residual", message, _REMEDY)
 
 

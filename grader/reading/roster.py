@@ -36,7 +36,13 @@ class Roster:
 
         UTF-8, or GB 18030 as Chinese spreadsheets write it. Raises RosterError with every problem at once.
         """
-        rows = list(csv.reader(io.StringIO(_text(path), newline="")))
+        text = _text(path)
+        try:
+            if "\0" in text:
+                raise csv.Error("it holds NUL characters")
+            rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+        except csv.Error as error:
+            raise RosterError(str(path), [Problem("file", str(error), "save it as CSV UTF-8 again")]) from error
         entries, problems = _entries(rows)
         if problems:
             raise RosterError(str(path), problems)
