@@ -286,7 +286,6 @@ def test_rows_in_rows_out(tmp_path: Path) -> None:
 
 
 def test_short_answers_through_the_shipped_scorer(tmp_path: Path) -> None:
-    pytest.importorskip("grader.scoring.lexical")
     good = "吸气时吸管内的空气减少，气压变小，饮料在外界大气压的作用下被压进吸管。"
     result, rows = score(tmp_path, row("19", good) + row("19", "因为吸管很长") + row("19", good))
     assert result.returncode == 0, result.stderr

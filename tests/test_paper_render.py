@@ -206,7 +206,6 @@ def test_numbers_that_cannot_be_bubbled_are_named(exam: Exam, tmp_path: Path) ->
 
 
 def test_the_command_prints_for_a_roster(tmp_path: Path) -> None:
-    pytest.importorskip("grader.exam.load")
     exam_file, roster = tmp_path / "exam.yaml", tmp_path / "roster.csv"
     exam_file.write_text(
         "exam: {id: t, title: 测试, language: zh}\n"

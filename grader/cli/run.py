@@ -61,7 +61,7 @@ def command(
     from grader.run.job import Job, Settings, check_form_fits
 
     loaded_exam, loaded_form = load_exam(exam), load_form(form)
-    check_form_fits(loaded_exam, loaded_form, str(form))
+    check_form_fits(loaded_exam, loaded_form, form)
     roster = Roster.load(candidates) if candidates else None
     job = Job(loaded_exam, loaded_form, form.parent, roster, Settings(ocr, scorer, pdf_dpi))
     engine = registry.create("executor", executor, workers=workers, page_seconds=page_seconds)

@@ -201,6 +201,11 @@ class Form(_Record):
                     bubble.pop("baseline", None)
         return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
+    def pictures(self) -> tuple[str, ...]:
+        """Names of the pictures that the form needs beside it: of the blank page, of marks, to match features."""
+        named = [self.reference, *(getattr(method, "image", None) for method in self.registration)]
+        return tuple(dict.fromkeys(name for name in named if name))
+
     def page(self, number: int) -> PageForm:
         """The page numbered `number`. Raises KeyError if there is none."""
         for page in self.pages:

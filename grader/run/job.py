@@ -53,8 +53,12 @@ class Job:
         }
 
 
-def check_form_fits(exam: Exam, form: Form, where: str) -> None:
-    """Raise FormError unless every item of the exam has a field on the form, and every item field an item."""
+def check_form_fits(exam: Exam, form: Form, path: Path) -> None:
+    """Raise FormError unless the form at `path` can carry the exam.
+
+    Every item has fields, all of them on one page (a page is marked by itself); every item field has an item;
+    the pictures that the form names are there.
+    """
     items = {item.id for item in exam.items}
     fields = [f for page in form.pages for f in page.fields if f.role == "item" and f.item is not None]
     covered = {field.item for field in fields}
@@ -72,9 +76,20 @@ def check_form_fits(exam: Exam, form: Form, where: str) -> None:
         for item in exam.items
         if item.id not in covered
     ]
+    pages = {item: {p.number for p in form.pages for f in p.fields if f.item == item} for item in items & covered}
+    problems += [
+        Problem(f"item {item}", f"has fields on pages {sorted(numbers)}", "keep an item's fields on one page")
+        for item, numbers in sorted(pages.items())
+        if len(numbers) > 1
+    ]
+    problems += [
+        Problem("pictures", f"{name} is not beside the form", "put it there, or correct its name")
+        for name in form.pictures()
+        if not (path.parent / name).is_file()
+    ]
     if form.exam is not None and form.exam != exam.exam.id:
         problems.insert(
             0, Problem("exam", f"the form belongs to exam {form.exam!r}", f"use the form of {exam.exam.id!r}")
         )
     if problems:
-        raise FormError(where, problems)
+        raise FormError(str(path), problems)
