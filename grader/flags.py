@@ -81,6 +81,8 @@ _ROWS = (
     Flag("unparsed", "scoring", "the expression could not be understood", "表达式无法解析"),
     Flag("model_proposal", "scoring", "a model proposed this mark", "模型建议分", blocks=False),
     Flag("low_confidence", "scoring", "the model is unsure", "模型把握不足"),
+    Flag("heads_disagree", "scoring", "two ways of judging the answer disagree", "两种评判方式结果不一致"),
+    Flag("unlike_sample", "scoring", "unlike any marked answer of the sample", "与样本中已评答案均不相似"),
     Flag("near_boundary", "scoring", "near the boundary between two marks", "接近分数边界"),
     Flag("copied_question", "scoring", "the answer repeats the question", "照抄题目"),
     Flag("repeats_reference", "scoring", "repeats the reference word for word", "与标准答案逐字相同"),
