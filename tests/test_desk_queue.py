@@ -105,7 +105,7 @@ def test_pages_and_code_use_words_that_exist() -> None:
         assert not bare.search(path.read_text(encoding="utf-8")), f"{path.name}: words belong in words.py"
 
 
-@pytest.mark.parametrize("page", ["answer", "group", "overview", "pages"])
+@pytest.mark.parametrize("page", ["answer", "group", "sure", "overview", "pages"])
 def test_a_key_does_one_thing_on_a_page(page: keys.Page) -> None:
     pressed = [one for key in keys.of_page(page) for one in key.press]
     assert len(pressed) == len(set(pressed))

@@ -7,38 +7,26 @@ page.
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, Response
 from fastapi.staticfiles import StaticFiles
-from starlette.datastructures import FormData
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from grader.desk import views
+from grader.desk.bulk import router as bulk
 from grader.desk.desk import Desk, NotHere, criteria_of
+from grader.desk.forms import criteria_in, mark_in, typed_in
+from grader.desk.requests import Form, Refused, TheDesk, ThePages, authorised, go, go_on
 from grader.desk.security import HEADERS, HOSTS, MAX_BODY, Session
 from grader.desk.views import Pages, Typed, answer_path
 from grader.desk.words import word
 from grader.errors import GraderError, PageError
-from grader.exam.exam import Item, ShortAnswerItem
 from grader.records import PageRef
 from grader.run.output import number
-
-_SEE_OTHER = 303
-_MAX_COMMENT = 2000
-
-
-class Refused(Exception):
-    """A request that gets a message instead of what it asked for. what: "denied", "stale" or "not_here"."""
-
-    def __init__(self, status: int, what: str) -> None:
-        super().__init__(what)
-        self.status, self.what = status, what
 
 
 def create_app(desk: Desk, session: Session) -> FastAPI:
@@ -61,7 +49,7 @@ def create_app(desk: Desk, session: Session) -> FastAPI:
     return app
 
 
-async def _careful(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
+async def _careful(request: Request, proceed: Callable[[Request], Awaitable[Response]]) -> Response:
     """Forms of bounded size in, careful headers out."""
     length = request.headers.get("content-length", "0")
     if request.method == "POST" and not (length.isdigit() and int(length) <= MAX_BODY):
@@ -69,7 +57,7 @@ async def _careful(request: Request, go_on: Callable[[Request], Awaitable[Respon
     elif request.method == "POST" and "transfer-encoding" in request.headers:
         response = Response("a form has a length", 411)
     else:
-        response = await go_on(request)
+        response = await proceed(request)
     for name, value in HEADERS.items():
         response.headers[name] = value
     response.headers.setdefault("Cache-Control", "no-store")
@@ -88,41 +76,9 @@ def _refuse(request: Request, error: Exception) -> Response:
     return HTMLResponse(pages.page("message", None, what=what), status)
 
 
-# what every route is given
-
-
-async def authorised(request: Request) -> None:
-    """Refuse whoever has no session, and changes that our own pages did not send."""
-    session: Session = request.app.state.session
-    if not session.holds(request.cookies.get(session.cookie)):
-        raise Refused(401, "denied")
-    if request.method not in {"GET", "HEAD"}:
-        form = await request.form(max_files=0)
-        if not session.sent_by_us(form.get("csrf")):
-            raise Refused(403, "stale")
-
-
-async def form_of(request: Request) -> FormData:
-    """The form that was sent."""
-    return await request.form(max_files=0)
-
-
-def _desk(request: Request) -> Desk:
-    desk: Desk = request.app.state.desk
-    return desk
-
-
-def _pages(request: Request) -> Pages:
-    pages: Pages = request.app.state.pages
-    return pages
-
-
-TheDesk = Annotated[Desk, Depends(_desk)]
-ThePages = Annotated[Pages, Depends(_pages)]
-Form = Annotated[FormData, Depends(form_of)]
-
 entrance = APIRouter()
 rooms = APIRouter(dependencies=[Depends(authorised)])
+rooms.include_router(bulk)
 
 
 @entrance.get("/enter")
@@ -130,11 +86,11 @@ def enter(request: Request, pages: ThePages, ticket: str = "") -> Response:
     """Exchange the ticket for the cookie."""
     session = pages.session
     if session.holds(request.cookies.get(session.cookie)):
-        return _go("/")
+        return go("/")
     value = session.enter(ticket)
     if value is None:
         raise Refused(403, "denied")
-    response = _go("/")
+    response = go("/")
     response.set_cookie(session.cookie, value, httponly=True, samesite="strict", path="/")
     return response
 
@@ -146,10 +102,11 @@ def enter(request: Request, pages: ThePages, ticket: str = "") -> Response:
 def overview(desk: TheDesk, pages: ThePages) -> Response:
     """Every item and how far it is."""
     progress = desk.progress()
+    raised = [views.raised_view(desk, *one) for one in desk.raised()]
     lost = sum(1 for _ in desk.lost_pages())
     following = next((item for item in progress if item.waiting), None)
     return HTMLResponse(
-        pages.page("overview", "overview", progress=progress, lost=lost, following=following, desk=desk)
+        pages.page("overview", "overview", progress=progress, lost=lost, following=following, raised=raised)
     )
 
 
@@ -158,7 +115,7 @@ def write_files(desk: TheDesk, pages: ThePages) -> Response:
     """Write the run's files now."""
     counts = desk.refresh()
     pages.session.notify(word("refreshed", pages.session.language, **counts))
-    return _go("/")
+    return go("/")
 
 
 @rooms.post("/language")
@@ -166,7 +123,7 @@ def language(pages: ThePages, form: Form) -> Response:
     """Switch between Chinese and English."""
     pages.session.language = "en" if pages.session.language == "zh" else "zh"
     back = str(form.get("back", "/"))
-    return _go(back if back.startswith("/") and not back.startswith(("//", "/\\")) else "/")
+    return go(back if back.startswith("/") and not back.startswith(("//", "/\\")) else "/")
 
 
 # marking
@@ -175,7 +132,7 @@ def language(pages: ThePages, form: Form) -> Response:
 @rooms.get("/items/{order}/next")
 def next_answer(desk: TheDesk, pages: ThePages, order: int, after: str | None = None) -> Response:
     """The next answer to the item, or the overview when there is none."""
-    return _go_on(desk, pages, order, after)
+    return go_on(desk, pages, order, after)
 
 
 @rooms.get("/items/{order}/answers/{name}")
@@ -195,15 +152,23 @@ def crop(desk: TheDesk, order: int, name: str) -> Response:
 def decide(desk: TheDesk, pages: ThePages, order: int, name: str, form: Form) -> Response:
     """Give the answer a mark and go on to the next."""
     item = desk.item(order)
-    typed = _typed(item, form)
-    mark = _mark(item, typed, form)
+    typed = typed_in(item, form)
+    if form.get("act") == "raise":
+        desk.raise_to_leader(order, name, typed.comment)
+        pages.session.notify(word("raised_done", pages.session.language))
+        return go_on(desk, pages, order, name)
+    if form.get("act") == "accept":
+        desk.accept(order, [name])
+        pages.session.notify(word("accepted", pages.session.language))
+        return go_on(desk, pages, order, name)
+    mark = mark_in(item, typed, form)
     if mark is None:
         view = views.answer_view(desk, order, name, typed)
         error = word("bad_mark", pages.session.language, max=number(item.max_mark))
         return HTMLResponse(pages.page("answer", "answer", a=view, error=error), 422)
-    desk.decide(order, [name], mark, criteria_of(item, mark, _criteria(item, typed, form)), typed.comment)
+    desk.decide(order, [name], mark, criteria_of(item, mark, criteria_in(item, typed, form)), typed.comment)
     pages.session.notify(word("saved", pages.session.language, mark=f"{number(mark)} / {number(item.max_mark)}"))
-    return _go_on(desk, pages, order, name)
+    return go_on(desk, pages, order, name)
 
 
 @rooms.get("/items/{order}/answers/{name}/group")
@@ -216,8 +181,8 @@ def group(desk: TheDesk, pages: ThePages, order: int, name: str) -> Response:
 def decide_group(desk: TheDesk, pages: ThePages, order: int, name: str, form: Form) -> Response:
     """Give them all one mark, except those taken out."""
     item = desk.item(order)
-    typed = _typed(item, form)
-    mark = _mark(item, typed, form)
+    typed = typed_in(item, form)
+    mark = mark_in(item, typed, form)
     if mark is None:
         return _group_page(desk, pages, order, name, typed, 422)
     waiting = [one.name for one in desk.identical(order, name)]
@@ -226,11 +191,11 @@ def decide_group(desk: TheDesk, pages: ThePages, order: int, name: str, form: Fo
     taken_out = {str(value) for value in form.getlist("except")}
     names = [one for one in waiting if one not in taken_out]
     if names:
-        criteria = criteria_of(item, mark, _criteria(item, typed, form))
+        criteria = criteria_of(item, mark, criteria_in(item, typed, form))
         desk.decide(order, names, mark, criteria, typed.comment)
         given = f"{number(mark)} / {number(item.max_mark)}"
         pages.session.notify(word("saved_many", pages.session.language, mark=given, count=len(names)))
-    return _go_on(desk, pages, order, name)
+    return go_on(desk, pages, order, name)
 
 
 @rooms.post("/undo")
@@ -239,10 +204,10 @@ def undo(desk: TheDesk, pages: ThePages) -> Response:
     withdrawn, language = desk.undo(), pages.session.language
     if not withdrawn:
         pages.session.notify(word("nothing_to_undo", language))
-        return _go("/")
+        return go("/")
     many = len(withdrawn) > 1
     pages.session.notify(word("undone_many" if many else "undone", language, count=len(withdrawn)))
-    return _go(answer_path(*withdrawn[0]))
+    return go(answer_path(*withdrawn[0]))
 
 
 # pages that belong to nobody yet
@@ -284,66 +249,14 @@ def give_page(desk: TheDesk, pages: ThePages, name: str, form: Form) -> Response
     row = desk.give(name, candidate)
     said = "given_twice" if row.outcome == "duplicate" else "given"
     pages.session.notify(word(said, language, candidate=candidate))
-    return _go("/pages")
-
-
-# what a form says
-
-
-def _typed(item: Item, form: FormData) -> Typed:
-    rubric = item.rubric if isinstance(item, ShortAnswerItem) else ()
-    criteria = tuple(str(form.get(f"criterion.{place}", "")).strip() for place in range(len(rubric)))
-    comment = str(form.get("comment", "")).replace("\r\n", "\n").strip()[:_MAX_COMMENT]
-    return Typed(str(form.get("mark", "")).strip(), criteria, comment)
-
-
-def _mark(item: Item, typed: Typed, form: FormData) -> float | None:
-    """The mark that the pressed button gives, or None if none can be read from the form."""
-    pressed = form.get("act", "save")
-    if pressed in {"full", "zero"}:
-        return item.max_mark if pressed == "full" else 0.0
-    mark = _number(typed.mark)
-    return mark if mark is not None and 0 <= mark <= item.max_mark else None
-
-
-def _criteria(item: Item, typed: Typed, form: FormData) -> list[float | None]:
-    rubric = item.rubric if isinstance(item, ShortAnswerItem) else ()
-    pressed = form.get("act", "save")
-    if pressed in {"full", "zero"}:
-        return [criterion.marks if pressed == "full" else 0.0 for criterion in rubric]
-    given = [_number(text) for text in typed.criteria]
-    fits = (v is not None and 0 <= v <= c.marks for v, c in zip(given, rubric, strict=True))
-    return [value if fit else None for value, fit in zip(given, fits, strict=True)]
-
-
-def _number(text: str) -> float | None:
-    try:
-        value = float(text.replace(",", "."))
-    except ValueError:
-        return None
-    return round(value, 2) if math.isfinite(value) else None
-
-
-# where to go
-
-
-def _go(path: str) -> Response:
-    return RedirectResponse(path, _SEE_OTHER)
-
-
-def _go_on(desk: Desk, pages: Pages, order: int, after: str | None) -> Response:
-    following = desk.next(order, after)
-    if following is not None:
-        return _go(answer_path(order, following.name))
-    pages.session.notify(word("item_done", pages.session.language, item=desk.item(order).id))
-    return _go("/")
+    return go("/pages")
 
 
 def _group_page(desk: Desk, pages: Pages, order: int, name: str, typed: Typed | None, status: int) -> Response:
     view = views.answer_view(desk, order, name, typed)
     shown, count = views.members(desk, order, name)
     if not count:
-        return _go_on(desk, pages, order, name)
+        return go_on(desk, pages, order, name)
     error = "" if typed is None else word("bad_mark", pages.session.language, max=number(view.item.max_mark))
     text = pages.page("group", "group", a=view, members=shown, count=count, error=error)
     return HTMLResponse(text, status)

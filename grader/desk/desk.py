@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from grader.desk.queue import Entry, Queue, entry, opaque
+from grader.desk.sure import Proposed
 from grader.errors import StoreError, UsageError
 from grader.exam.exam import Exam, Item, ShortAnswerItem
+from grader.records import Transcription
 from grader.run.refresh import refresh
-from grader.store.decisions import Attribution, Decision, attribute, decide, undo
+from grader.store.decisions import Attribution, Decision, answer_key, attribute, decide, undo
+from grader.store.raised import Raised, raise_to_leader, raised
 from grader.store.store import LedgerRow, ResultRow, RunStore
 
 
@@ -66,6 +69,7 @@ class Desk:
         self._secret = bytes.fromhex(meta["desk_secret"])
         self._lock = threading.RLock()
         self._queues: dict[int, tuple[Queue, set[str]]] = {}
+        self._raised = raised(store)
         self._unwritten = False
 
     @property
@@ -97,7 +101,7 @@ class Desk:
                 for row in self.store.results(item=self.item(order).id):
                     one = entry(row, self._secret)
                     entries.append(one)
-                    if row.status != "final":
+                    if row.status != "final" and one.answer not in self._raised:
                         waiting.add(one.name)
                 self._queues[order] = Queue(entries), waiting
             return self._queues[order]
@@ -129,7 +133,70 @@ class Desk:
         queue, waiting = self.queue(order)
         return [one for one in queue.identical(name) if one.name in waiting]
 
+    def proposals(self, order: int) -> list[Proposed]:
+        """What the engine proposed for the answers that wait, in the order of the queue."""
+        queue, waiting = self.queue(order)
+        rows = {answer_key(r.candidate, r.file, r.file_page, r.item): r for r in self._rows(order)}
+        return [
+            Proposed(one.name, row.mark, row.confidence, row.status)
+            for one in queue.entries
+            if one.name in waiting and (row := rows.get(one.answer))
+        ]
+
+    def transcription(self, order: int, name: str) -> Transcription | None:
+        """How the picture of the answer was read, where its text comes from that one picture."""
+        row = self.answer(order, name)
+        record = row.file and self.store.page_record(row.file, row.file_page or 1)
+        found = (r.transcription for r in (record.result.responses if record else ()) if r.item == row.item)
+        return next(found, None)
+
+    def _rows(self, order: int) -> Iterator[ResultRow]:
+        return self.store.results(item=self.item(order).id)
+
+    # for the leader
+
+    def raised(self) -> list[tuple[int, str, str, str]]:
+        """Item, name, who raised it and why, of every answer that waits for the leader."""
+        places = {item.id: order for order, item in enumerate(self.exam.items)}
+        return [
+            (places[one.item], opaque(self._secret, "answer", *key), actor, one.comment)
+            for key, (actor, one) in self._raised.items()
+        ]
+
+    def raise_to_leader(self, order: int, name: str, comment: str, standing: bool = True) -> None:
+        """Set the answer aside with a word why, or (standing False) put it back. Raises NotHere."""
+        candidate, file, page, item = self._entry(order, name).answer
+        waiting = self.queue(order)[1]
+        undecided = self.answer(order, name).status != "final"
+        with self._lock:
+            raise_to_leader(self.store, self.marker, Raised(candidate, item, file, page, comment, standing))
+            self._raised = raised(self.store)
+            if standing or not undecided:
+                waiting.discard(name)
+            else:
+                waiting.add(name)
+
     # deciding
+
+    def accept(self, order: int, names: Sequence[str]) -> None:
+        """Make the engine's proposals final, as one action. Raises UsageError where one has no mark, NotHere."""
+        _, waiting = self.queue(order)
+        together = secrets.token_hex(8) if len(names) > 1 else ""
+        made = []
+        for name in names:
+            candidate, file, page, item = self._entry(order, name).answer
+            row = self.answer(order, name)
+            held = row.proposal or row
+            if held.mark is None:
+                raise UsageError("no mark is proposed", "write one")
+            criteria = {one.id: one.mark for one in held.criteria} or None
+            made.append(Decision(candidate, item, file, page, held.mark, criteria, "", together))
+        with self._lock:
+            decide(self.store, self.marker, *made)
+            waiting.difference_update(names)
+            if self._raised:
+                self._raised = raised(self.store)
+            self._unwritten = True
 
     def decide(
         self,
@@ -149,6 +216,8 @@ class Desk:
         with self._lock:
             decide(self.store, self.marker, *made)
             waiting.difference_update(names)
+            if self._raised:
+                self._raised = raised(self.store)
             self._unwritten = True
 
     def undo(self) -> list[tuple[int, str]]:

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from grader.report.words import Language
 
-Page = Literal["answer", "group", "overview", "pages"]
+Page = Literal["answer", "group", "sure", "overview", "pages"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Key:
         return self.zh if language == "zh" else self.en
 
 
-_EVERYWHERE: tuple[Page, ...] = ("answer", "group", "overview", "pages")
+_EVERYWHERE: tuple[Page, ...] = ("answer", "group", "sure", "overview", "pages")
 _MARKING: tuple[Page, ...] = ("answer", "group")
 
 KEYS: tuple[Key, ...] = (
@@ -42,20 +42,24 @@ KEYS: tuple[Key, ...] = (
     Key("mark", tuple("0123456789."), "0–9", "write a mark, then Enter", "输入分数，再按 Enter", _MARKING),
     Key("full", ("f",), "F", "full marks, saved at once", "满分并保存", _MARKING),
     Key("zero", ("z",), "Z", "no marks, saved at once", "零分并保存", _MARKING),
+    Key("accept", ("a",), "A", "accept the proposal as it stands, saved at once", "采纳建议分并保存",
+        ("answer", "sure")),
+    Key("raise", ("r",), "R", "raise it to the leader, with the comment as the reason",
+        "提交组长处理，评语即为理由", ("answer",)),
     Key("comment", ("c",), "C", "write a comment; Esc leaves the box", "写评语；Esc 退出", _MARKING),
     Key("skip", ("s",), "S", "leave it for later", "稍后再评", ("answer",)),
     Key("back", ("b",), "B", "back to the page before", "返回上一页", _EVERYWHERE),
-    Key("undo", ("u",), "U", "undo the last saved mark", "撤销上一次保存", ("answer", "group", "overview")),
+    Key("undo", ("u",), "U", "undo the last saved mark", "撤销上一次保存", ("answer", "group", "sure", "overview")),
     Key("group", ("g",), "G", "all identical answers together", "相同作答一起评", ("answer",)),
-    Key("closer", ("+", "="), "+", "larger picture", "放大图片", _MARKING),
-    Key("farther", ("-",), "−", "smaller picture", "缩小图片", _MARKING),
-    Key("overview", ("o",), "O", "overview", "总览", ("answer", "group", "pages")),
+    Key("closer", ("+", "="), "+", "larger picture", "放大图片", (*_MARKING, "sure")),
+    Key("farther", ("-",), "−", "smaller picture", "缩小图片", (*_MARKING, "sure")),
+    Key("overview", ("o",), "O", "overview", "总览", ("answer", "group", "sure", "pages")),
     Key("language", ("x",), "X", "中文 / English", "中文 / English", _EVERYWHERE),
     Key("help", ("?", "？"), "?", "these keys", "显示快捷键", _EVERYWHERE),
 )  # fmt: skip
 
 # Criteria take these letters in the order of the rubric; a longer rubric is clicked.
-CRITERIA = "qwertyipadhjklvnm"
+CRITERIA = "qwetyipdhjklvnm"
 CRITERION = Key(
     "criterion", tuple(CRITERIA), "Q W E …", "give or take away a criterion", "给予或取消评分点", ("answer", "group")
 )

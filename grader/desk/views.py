@@ -14,13 +14,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from grader.desk import keys
 from grader.desk.desk import Desk
+from grader.desk.geometry import EvidenceBox, evidence_boxes, png_size
 from grader.desk.queue import Entry
+from grader.desk.remedies import remedy
 from grader.desk.security import Session
 from grader.desk.words import word
 from grader.exam.exam import BlankItem, ChoiceItem, Item, MultiChoiceItem, NumericItem, ShortAnswerItem
 from grader.flags import words as flag_words
-from grader.records import CriterionMark
-from grader.report.words import REMEDIES, Language
+from grader.records import CriterionMark, Transcription
 from grader.run.output import number
 from grader.store.decisions import MARKER
 from grader.store.store import Proposal, ResultRow
@@ -75,16 +76,40 @@ class AnswerView:
     left: int
     final: int
     identical: int
+    picture: Picture | None = None
+    raised: str = ""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The crop's size in pixels and the evidence on it."""
+
+    width: int
+    height: int
+    boxes: tuple[EvidenceBox, ...]
 
 
 @dataclass(frozen=True)
 class Member:
-    """One of a group of identical answers."""
+    """One of a group of identical answers, or of a sample. mark: proposed for it."""
 
     name: str
     crop: str
     response: str
     flags: tuple[str, ...]
+    mark: float | None = None
+    confidence: float = 0.0
+
+
+@dataclass(frozen=True)
+class RaisedView:
+    """An answer that waits for the leader."""
+
+    order: int
+    name: str
+    item: str
+    by: str
+    comment: str
 
 
 def answer_view(desk: Desk, order: int, name: str, typed: Typed | None = None) -> AnswerView:
@@ -116,6 +141,8 @@ def answer_view(desk: Desk, order: int, name: str, typed: Typed | None = None) -
         left=len(waiting),
         final=len(queue.entries) - len(waiting),
         identical=len(desk.identical(order, name)),
+        picture=_picture(desk, order, name, row, proposal, places),
+        raised=next((by for o, n, by, _ in desk.raised() if (o, n) == (order, name)), ""),
     )
 
 
@@ -128,6 +155,38 @@ def members(desk: Desk, order: int, name: str) -> tuple[list[Member], int]:
         crop = crop_path(order, one.name) if row.crop else ""
         shown.append(Member(one.name, crop, row.response, row.flags))
     return shown, len(entries)
+
+
+def sampled(desk: Desk, order: int, name: str) -> Member:
+    """One of a random sample, with what the model proposes."""
+    row = desk.answer(order, name)
+    crop = crop_path(order, name) if row.crop else ""
+    return Member(name, crop, row.response, row.flags, row.mark, row.confidence)
+
+
+def raised_view(desk: Desk, order: int, name: str, by: str, comment: str) -> RaisedView:
+    """What the overview says of an answer that waits for the leader."""
+    return RaisedView(order, name, desk.item(order).id, by, comment)
+
+
+def picture_of(
+    png: bytes, text: str, transcription: Transcription | None, proposal: Proposal, places: dict[str, int]
+) -> Picture | None:
+    """Where the evidence stands on the crop; None for a picture whose size cannot be told."""
+    try:
+        width, height = png_size(png)
+    except ValueError:
+        return None
+    return Picture(width, height, evidence_boxes(text, transcription, proposal.criteria, places))
+
+
+def _picture(
+    desk: Desk, order: int, name: str, row: ResultRow, proposal: Proposal, places: dict[str, int]
+) -> Picture | None:
+    if not row.crop or not places:
+        return None
+    png = desk.store.crop(row.crop)
+    return picture_of(png, row.response, desk.transcription(order, name), proposal, places)
 
 
 def answer_path(order: int, name: str) -> str:
@@ -211,7 +270,7 @@ class Pages:
             notices=self.session.notices(),
             t=lambda key, **given: word(key, language, **given),
             flag=lambda code: flag_words(code, language),
-            remedy=lambda code: _remedy(code, language),
+            remedy=lambda code: remedy(code, language),
             **values,
         )
 
@@ -221,8 +280,3 @@ class Pages:
         return self._environment.get_template("denied.html.j2").render(
             language=language, t=lambda key, **given: word(key, language, **given)
         )
-
-
-def _remedy(code: str, language: Language) -> str:
-    en, zh = REMEDIES.get(code, ("", ""))
-    return zh if language == "zh" else en

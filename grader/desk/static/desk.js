@@ -78,7 +78,7 @@ function showZoom() {
   const factor = zooms[Number(sessionStorage.getItem("zoom") ?? 0)];
   for (const sheet of document.querySelectorAll("[data-zoom]")) {
     sheet.classList.toggle("zoomed", factor > 1);
-    sheet.querySelector("img").style.width = factor > 1 ? `${100 * factor}%` : "";
+    sheet.querySelector(".picture, img").style.width = factor > 1 ? `${100 * factor}%` : "";
   }
 }
 
