@@ -1,4 +1,4 @@
-"""The fine-tuning path on a tiny random encoder: text stays text, runs resume, 4-bit bases expand exactly."""
+"""The network that ships, on a tiny random encoder, and its bases: 4-bit blocks expand exactly."""
 
 from __future__ import annotations
 
@@ -10,15 +10,13 @@ import numpy as np
 import pytest
 
 from grader.errors import UsageError
+from grader.scoring.encoding import Encoding, Lengths
 from grader.training import bases
-from grader.training.rows import Row
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from grader.training import cross_encoder  # noqa: E402  (needs torch)
-
-TUNING = cross_encoder.Tuning(epochs=2, batch=4, rate=1e-2, lengths=(8, 8, 8))
 
 
 def tokenizer() -> Any:
@@ -31,79 +29,53 @@ def tokenizer() -> Any:
     return made
 
 
-def rows() -> list[Row]:
-    texts = [("wind dries the towel", 1.0), ("sun", 0.0), ("the towel", 0.0), ("the wind", 1.0), ("a sun", 0.0)] * 2
-    return [Row("x", "train", "1", "towel", ("wind dries",), text, score, "en") for text, score in texts]
-
-
-def fresh() -> cross_encoder.CrossEncoder:
-    torch.manual_seed(0)
-    sizes = bases.Sizes(16, 2, 2, 32, 13, 64, 2, 1e-12)
+def fresh(pooling: cross_encoder.Pooling = "cls") -> cross_encoder.CrossEncoder:
     from transformers import BertConfig, BertModel
 
+    torch.manual_seed(0)
     config = BertConfig(
         vocab_size=13, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
         max_position_embeddings=64,
     )  # fmt: skip
-    return cross_encoder.CrossEncoder(BertModel(config, add_pooling_layer=False), sizes.hidden)
+    return cross_encoder.CrossEncoder(BertModel(config, add_pooling_layer=False), pooling).eval()
 
 
-def test_special_tokens_typed_by_a_candidate_are_text() -> None:
-    encoded = cross_encoder.Encoded(tokenizer(), (8, 8, 8))
-    honest = encoded.row(Row("x", "train", "1", "towel", ("wind",), "sun", 0, "en"))
-    typed = encoded.row(Row("x", "train", "1", "towel", ("wind",), "[SEP] [CLS] sun", 0, "en"))
-    assert honest.count(3) == typed.count(3) == 3
-    assert typed.count(2) == 1
-    assert typed[: len(honest) - 2] == honest[:-2]
+def encoding() -> Encoding:
+    return Encoding(tokenizer(), Lengths(4, 8, 8))
 
 
-def test_a_trimmed_vocabulary_is_renumbered() -> None:
-    kept = np.array([0, 1, 2, 3, 7, 8, 11])
-    encoded = cross_encoder.Encoded(tokenizer(), (8, 8, 8), kept)
-    assert encoded.row(Row("x", "train", "1", "towel", ("wind",), "sun dries", 0, "en")) == [2, 6, 3, 4, 3, 5, 1, 3]
+@pytest.mark.parametrize("pooling", ["cls", "mean"])
+def test_probabilities_fall_from_step_to_step_and_classes_sum_to_one(pooling: cross_encoder.Pooling) -> None:
+    model = fresh(pooling)
+    torch.nn.init.normal_(model.head.weight, std=3.0)
+    found, states = cross_encoder.predict(model, [encoding().triple("towel", "wind dries", "the sun dries")])
+    assert (np.diff(found[0, :4]) < 0).all()
+    assert found[0, 4:].sum() == pytest.approx(1, abs=1e-6)
+    assert states.shape == (1, 16)
 
 
-def test_training_learns_and_a_resumed_run_ends_at_the_same_weights(tmp_path: Path) -> None:
-    encoded = cross_encoder.Encoded(tokenizer(), (8, 8, 8))
-    whole = cross_encoder.tune(fresh(), encoded, rows(), TUNING, tmp_path / "whole.pt")
-
-    class Stop(Exception):
-        pass
-
-    cut = tmp_path / "cut.pt"
-    save = torch.save
-
-    def save_and_stop(value: object, path: Path) -> None:
-        save(value, path)
-        raise Stop
-
-    torch.save = save_and_stop
-    try:
-        with pytest.raises(Stop):
-            cross_encoder.tune(fresh(), encoded, rows(), TUNING, cut)
-    finally:
-        torch.save = save
-    resumed = cross_encoder.tune(fresh(), encoded, rows(), TUNING, cut)
-    for one, two in zip(whole.parameters(), resumed.parameters(), strict=True):
-        assert torch.equal(one, two)
-    with pytest.raises(UsageError, match="other settings"):
-        cross_encoder.tune(fresh(), encoded, rows(), cross_encoder.Tuning(epochs=3, lengths=(8, 8, 8)), cut)
-
-    longer = cross_encoder.Tuning(epochs=30, batch=4, rate=1e-2, lengths=(8, 8, 8))
-    learnt = cross_encoder.tune(fresh(), encoded, rows(), longer, tmp_path / "long.pt")
-    passes = cross_encoder.predict(learnt, encoded, rows())
-    right = np.array([row.score for row in rows()])
-    assert passes[right == 1, 3].min() > 0.5 > passes[right == 0, 3].max()
-    assert (np.diff(passes[:, :4], axis=1) <= 1e-6).all()
-    alone = cross_encoder.predict(learnt, encoded, rows()[3:4])
-    assert np.array_equal(alone[0], passes[3])
+def test_padding_does_not_change_what_is_read() -> None:
+    for pooling in ("cls", "mean"):
+        model = fresh(pooling)
+        ids, types = torch.tensor([[2, 7, 3, 8, 3, 11, 3]]), torch.tensor([[0, 0, 0, 1, 1, 0, 0]])
+        padded = torch.cat([ids, torch.zeros(1, 3, dtype=torch.int64)], 1)
+        mask = (torch.arange(10) < 7)[None].long()
+        with torch.no_grad():
+            alone = model(ids, torch.ones_like(ids), types)
+            among = model(padded, mask, torch.cat([types, torch.zeros(1, 3, dtype=torch.int64)], 1))
+        for one, two in zip(alone, among, strict=True):
+            assert torch.allclose(one, two, atol=1e-5)
 
 
-def test_lower_layers_learn_slower() -> None:
-    rates = [group["lr"] for group in cross_encoder.parameter_groups(fresh(), TUNING)]
-    assert rates == sorted(rates)
-    assert len(rates) == 4
-    assert rates[-1] == TUNING.rate
+def test_a_state_dict_gives_its_network_back(tmp_path: Path) -> None:
+    model = fresh()
+    torch.save(model.state_dict(), tmp_path / "model.pt")
+    loaded = cross_encoder.load(tmp_path / "model.pt", 2, 1e-12, "cls")
+    one = [encoding().triple("towel", "wind", "sun")]
+    assert np.array_equal(cross_encoder.predict(model, one)[0], cross_encoder.predict(loaded, one)[0])
+    torch.save({"base.x": torch.zeros(2)}, tmp_path / "other.pt")
+    with pytest.raises(UsageError, match="no cross-encoder"):
+        cross_encoder.load(tmp_path / "other.pt", 2, 1e-12, "cls")
 
 
 def e5_file(path: Path) -> tuple[np.ndarray, np.ndarray]:

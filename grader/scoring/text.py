@@ -203,3 +203,20 @@ def _plain_form(character: str) -> str:
         return ""
     plain = unicodedata.normalize("NFKC", character).translate(_LOOKALIKES).casefold()
     return "".join(one for one in plain if unicodedata.category(one)[0] not in "CM")
+
+
+def cleaned(raw: str, limit: int = LIMIT) -> str:
+    """The first `limit` characters as a network reads them: as in `look`, but capitals and accents stay."""
+    return "".join(map(_shown_form, raw[:limit]))
+
+
+@lru_cache(maxsize=16384)
+def _shown_form(character: str) -> str:
+    if character in "\n\r\u2028\u2029\v\f":
+        return "\n"
+    if character.isspace():
+        return " "
+    if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn"):
+        return ""
+    plain = unicodedata.normalize("NFKC", character).translate(_LOOKALIKES)
+    return "".join(one for one in plain if unicodedata.category(one)[0] != "C")
