@@ -8,7 +8,8 @@ How to add a part (marking, homework, ...):
    deleted, rows go from every table that has a column `exam`; what hangs on those rows needs
    `ForeignKey(..., ondelete="CASCADE")`.
 2. Its routes stand in one flat `rooms = APIRouter()`; the module, the module of its `WORDS`
-   (key: (English, Chinese)) and its templates are listed in `grader.service.rooms.ROOMS`.
+   (key: (English, Chinese)) and its templates are listed in `grader.service.rooms.ROOMS`, with the doors that an
+   exam's start page shows. What else goes when an exam's pictures go: `retention.CLEARERS`.
 3. Every route declares its permission once; the actions are the table in `grader.service.permissions`:
 
        @rooms.get("/exams/{exam}/mark", dependencies=[Depends(allowed("mark"))])

@@ -12,14 +12,26 @@ from grader.service.pages import Words
 
 
 @dataclass(frozen=True)
+class Door:
+    """A way from an exam's start page: shown to those who may do `action`. path: below /exams/<exam>/; word: key of
+    its name, and with `_note` of what it is for; kinds: of exams that have it."""
+
+    path: str
+    action: str
+    word: str
+    kinds: tuple[str, ...] = ("exam", "homework")
+
+
+@dataclass(frozen=True)
 class Room:
     """routes: module whose `rooms` is the APIRouter; words: module whose `WORDS` are its words; prefix and package:
-    of its templates ("homework/class" is templates/class.html.j2 of the package given to "homework")."""
+    of its templates ("homework/class" is templates/class.html.j2 of the package given to "homework"); doors: what an exam's start page shows of it."""
 
     routes: str
     words: str
     prefix: str
     package: str
+    doors: tuple[Door, ...] = ()
 
     def router(self) -> APIRouter:
         """Its routes."""
