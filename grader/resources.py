@@ -21,6 +21,11 @@ def rubrics_dir() -> Path:
     return _root("rubrics")
 
 
+def models_dir() -> Path:
+    """The folder of shipped weights."""
+    return _root("models")
+
+
 def model_path(name: str) -> Path:
     """Path of a shipped weight file, e.g. "ocr/PP-OCRv6_rec_small.onnx". Raises ModelError if it is absent."""
     path = _root("models") / name

@@ -17,7 +17,8 @@ from grader.exam.exam import ShortAnswerItem
 from grader.records import Mark, Response
 from grader.resources import model_path
 from grader.scoring import confidence as odds
-from grader.scoring.lexical import LexicalScorer, statement
+from grader.scoring.lexical import LexicalScorer
+from grader.scoring.task import statement
 
 TOWEL = "Why does a wet towel dry faster on a windy day?"
 ITEMS = {
