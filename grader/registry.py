@@ -19,6 +19,7 @@ ENGINES: dict[Kind, dict[str, str]] = {
         "paddleocr": "grader.ocr.paddle:PaddleOCREngine",
     },
     "scorer": {
+        "encoder": "grader.scoring.encoder:EncoderScorer",
         "lexical": "grader.scoring.lexical:LexicalScorer",
     },
     "executor": {

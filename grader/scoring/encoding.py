@@ -83,19 +83,21 @@ class Encoding:
         """The answer in at most `most` stretches of whole clauses that each fit the limit, as raw text, and whether
         all of it is in them. A clause longer than the limit is a stretch by itself, and is cut."""
         limit, raw = self.lengths.answer, answer.raw
-        if self.length(raw) <= limit:
-            return [raw], True
-        parts, start, count = [], 0, 0
+        if self.length(answer.written) <= limit or not answer.clauses:
+            return [answer.written], self.length(answer.written) <= limit
         ends = [answer.span(*clause)[1] for clause in answer.clauses]
-        sizes = [self.length(raw[one:two]) for one, two in zip([0, *ends], ends, strict=False)]
-        for place, size in enumerate(sizes):
-            if count and count + size > limit:
-                parts.append(raw[start : ends[place - 1]])
-                start, count = ends[place - 1], 0
+        starts = [answer.origin[0], *ends[:-1]]
+        parts: list[tuple[int, int]] = []
+        count, whole = limit, True
+        for start, end in zip(starts, ends, strict=True):
+            size = self.length(raw[start:end])
+            whole &= size <= limit
+            if count + size > limit:
+                parts.append((start, end))
+                count = 0
+            parts[-1] = (parts[-1][0], end)
             count += size
-        parts.append(raw[start : ends[-1]] if ends else raw)
-        whole = len(parts) <= most and all(size <= limit for size in sizes)
-        return parts[:most], whole
+        return [raw[start:end] for start, end in parts[:most]], whole and len(parts) <= most
 
 
 def _first(tokenizer: Tokenizer, names: Sequence[str]) -> int:

@@ -84,6 +84,11 @@ class View:
         """The [start, end) of the normalised text as [start, end) of the raw text."""
         return self.origin[start], self.origin[end - 1] + 1
 
+    @property
+    def written(self) -> str:
+        """The stretch of the raw text that this view is of."""
+        return self.raw[self.origin[0] : self.origin[-1] + 1] if self.origin else ""
+
     @cached_property
     def clauses(self) -> tuple[tuple[int, int], ...]:
         """[start, end) of each clause that holds a token, in the normalised text."""

@@ -1,0 +1,159 @@
+"""The encoder scorer: a small cross-encoder reads reference, answer and question together; the lexical scorer
+judges beside it, and plain numbers make one mark and one confidence of both.
+
+Every different (question, reference, answer) is read once and alone, so a mark depends on nothing else in a batch.
+Of several references the encoder reads the few that share most with the answer, and the one that makes the answer
+look most correct counts. An answer longer than the encoder reads is read in stretches of whole clauses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from grader.errors import ModelError
+from grader.exam.exam import ShortAnswerItem
+from grader.records import Mark, Response
+from grader.scoring import confidence as odds
+from grader.scoring import triage
+from grader.scoring.bundle import NETWORK, TOKENIZER, VERSION, Bundle, folder_for
+from grader.scoring.encoding import Encoding, nearest
+from grader.scoring.evidence import Met, Reading, conflict, meets
+from grader.scoring.lexical import LexicalScorer
+from grader.scoring.network import Network, Output, Provider
+from grader.scoring.stacking import Signals, signals
+from grader.scoring.task import Criterion, Judgement, Task, addressed
+from grader.scoring.text import View
+
+REFERENCES = 3  # read by the encoder, of those an item has
+WINDOWS = 4  # stretches that are read of a long answer
+
+
+class EncoderScorer:
+    """Marks short answers in the languages of its bundle.
+
+    Raises ModelError if there is no bundle for the language, or one that is damaged or of another version.
+    """
+
+    def __init__(self, language: str = "en", folder: Path | None = None, provider: Provider = "cpu") -> None:
+        """language: of the exam; chooses the shipped bundle unless a folder is given."""
+        where = folder or folder_for(language)
+        if where is None:
+            raise ModelError(f"there is no encoder for exams in {language!r}", "use --scorer lexical")
+        self.bundle = Bundle.open(where)
+        self.name = f"model:{VERSION}" if provider == "cpu" else f"model:{VERSION}+{provider}"
+        self.encoding = Encoding.load(where / TOKENIZER, self.bundle.lengths)
+        self.lexical = LexicalScorer()
+        self._network = Network(where / NETWORK, provider)
+
+    def models(self) -> dict[str, str]:
+        """Name of each weight file → its SHA-256."""
+        return {**self.bundle.models(), **self.lexical.models()}
+
+    def score(self, item: ShortAnswerItem, language: str, responses: Sequence[Response]) -> list[Mark]:
+        """One mark a response, in order; the same text with the same reading confidence is scored once."""
+        task = _EncoderTask(item, language, self)
+        cached = lru_cache(maxsize=None)(task.mark)
+        return [addressed(cached(response.text, response.confidence), response) for response in responses]
+
+    def read(self, question: str, reference: str, answer: str) -> Output:
+        """One answer beside one reference, each cut at its limit of tokens."""
+        return self._network.read(self.encoding.triple(question, reference, answer))
+
+    def output(self, question: str, references: Sequence[str], answer: View) -> tuple[Output, bool]:
+        """The encoder's word on an answer, and whether it read all of it: beside the nearest references, in
+        stretches where it is long. A step counts as passed where any stretch passes it."""
+        stretches, whole = self.encoding.windows(answer, WINDOWS)
+        best: Output | None = None
+        for reference in nearest(references, answer, REFERENCES):
+            outs = [self.read(question, reference, stretch) for stretch in stretches]
+            top = max(outs, key=lambda out: float(out.steps[3]))
+            found = Output(np.max([out.steps for out in outs], axis=0), top.classes, top.state)
+            if best is None or found.steps[3] > best.steps[3]:
+                best = found
+        assert best is not None
+        return best, whole
+
+    def reading(self, question: str, references: Sequence[str], answer: View) -> tuple[Reading, np.ndarray, bool]:
+        """(both judges on an answer that has tokens, the lexical features, whether all of it was read)."""
+        out, whole = self.output(question, references, answer)
+        features, lexical = self.lexical.probabilities(question, references, answer)
+        steps = self.bundle.stack.steps(out.steps, lexical[:4])
+        return Reading(steps, out, lexical), features, whole
+
+
+@dataclass(frozen=True)
+class _Judged(Judgement):
+    """A judgement with what its confidence is judged by."""
+
+    reading: Reading | None = None
+
+
+class _EncoderTask(Task):
+    def __init__(self, item: ShortAnswerItem, language: str, scorer: EncoderScorer) -> None:
+        super().__init__(item, language, scorer.lexical.extractor, scorer.bundle.limits)
+        self.scorer, self.stack = scorer, scorer.bundle.stack
+        self.marker = scorer.name
+
+    def judge(self, answer: View, question: View, references: Sequence[View]) -> tuple[list[Judgement], list[str]]:
+        reading, features, whole = self.scorer.reading(self.item.prompt, self.whole, answer)
+        opposed = float(self.stack.classes(reading.output.classes)[1])
+        measures = triage.measure(answer, question, references, features.tolist(), opposed, self.extractor.weights)
+        raised = triage.model_flags(measures, self.limits)
+        if not whole:
+            raised.append("too_long")
+        judged = [self._meets(one, answer) for one in self.criteria] or [self._whole(reading, answer, measures)]
+        if any(one.conflict for one in judged):
+            raised.append("contradiction")
+        found = [self._judgement(one, marks) for one, marks in zip(judged, self._marks(), strict=True)]
+        apart = self._signals([one.reading for one in judged], 0.5)
+        if max(apart.apart, apart.inner) >= self.stack.apart:
+            raised.append("heads_disagree")
+        return list(found), raised
+
+    def _marks(self) -> list[float]:
+        return [one.marks for one in self.criteria] or [self.item.max_mark]
+
+    def _judgement(self, met: Met, marks: float) -> Judgement:
+        steps = met.reading.steps if met.reading else np.zeros(4)
+        masses = odds.distribution(steps * (1 - met.conflict), marks, self.step)
+        place = odds.median(masses)
+        return _Judged(masses, place, met.span if place or met.conflict else None, met.reading)
+
+    def _whole(self, reading: Reading, answer: View, measures: triage.Measures) -> Met:
+        """The whole answer beside the reference answers; evidence is its stretch that carries most."""
+        span = self.extractor.best_clause(self.extractor.sight(nearest(self.whole, answer)[0]), answer)[1]
+        turned = self._conflict(self.whole, reading, answer) if measures.both or measures.polarity else 0.0
+        return Met(reading, answer.span(*span) if span else None, turned)
+
+    def _meets(self, criterion: Criterion, answer: View) -> Met:
+        def read(part: View) -> Reading:
+            return self.scorer.reading(self.item.prompt, criterion.texts, part)[0]
+
+        return meets(read, [self.extractor.sight(text) for text in criterion.texts], answer, self.extractor, self.stack)
+
+    def _conflict(self, texts: Sequence[str], reading: Reading, answer: View) -> float:
+        def read(part: View) -> Reading:
+            return self.scorer.reading(self.item.prompt, texts, part)[0]
+
+        return conflict(read, reading, answer, self.stack)
+
+    def confidence(self, judged: Sequence[Judgement], reach: int, agreement: float) -> float:
+        path, strict = "rubric" if self.criteria else "holistic", "tolerant" if reach else "exact"
+        readings = [one.reading for one in judged if isinstance(one, _Judged)]
+        return self.stack.sure(f"{path}/{strict}", self._signals(readings, agreement))
+
+    def _signals(self, readings: Sequence[Reading | None], agreement: float) -> Signals:
+        """The mean signals of several criteria; one that nothing in the answer speaks to gives none."""
+        known = [one for one in readings if one is not None]
+        there = [signals(one.output.steps, one.output.classes, one.lexical[:4], agreement) for one in known]
+        if not there:
+            return Signals(agreement, 0.0, 0.0, 0.0)
+        apart, inner, doubt = (
+            float(np.mean([getattr(s, name) for s in there])) for name in ("apart", "inner", "doubt")
+        )
+        return Signals(agreement, apart, inner, doubt)
