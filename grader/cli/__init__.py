@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "score": ("grader.cli.score", "Score responses that are already text."),
     "replay": ("grader.cli.replay", "Derive a run's marks again and compare."),
     "desk": ("grader.cli.desk", "Mark what a run left for people, in the browser."),
+    "serve": ("grader.cli.serve", "The multi-user service: marking and homework for many people."),
     "report": ("grader.cli.report", "Results, annotated scans and statistics of a run."),
     "doctor": ("grader.cli.doctor", "What this installation can do, and what is missing."),
 }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import threading
+from dataclasses import dataclass
 from datetime import timedelta
 
 from argon2 import PasswordHasher
@@ -21,6 +23,18 @@ _NOBODY = _hasher.hash("nobody's password")  # verified for unknown names, so th
 _at_once = threading.Semaphore(2)  # each verification takes 64 MB and a core
 
 
+@dataclass(frozen=True)
+class Account:
+    """One account. ready: a password was set."""
+
+    id: str
+    login: str
+    name: str
+    role: Role
+    active: bool
+    ready: bool
+
+
 def sign_in(database: Database, login: str, password: str, address: str) -> str | None:
     """The account's id, or None for a wrong name or password, which nothing tells apart. Raises TooMany."""
     login = normal(login)
@@ -32,10 +46,11 @@ def sign_in(database: Database, login: str, password: str, address: str) -> str 
     held = row.password if row is not None and row.active and row.password else ""
     if not _right(held or _NOBODY, password) or row is None or not held:
         return None
+    stronger = protect(password) if _hasher.check_needs_rehash(held) else ""
     with database.begin() as connection:
         throttle.forgive(connection, login, counted)
-        if _hasher.check_needs_rehash(held):
-            set_password(connection, row.id, password)
+        if stronger:
+            set_password(connection, row.id, stronger)
     return str(row.id)
 
 
@@ -50,6 +65,13 @@ def _right(held: str, password: str) -> bool:
 def normal(login: str) -> str:
     """A login as it is kept: in small letters, without blanks around it."""
     return login.strip().casefold()
+
+
+def unfit(login: str, name: str) -> str | None:
+    """Key of the word that says what is wrong with a login or a name, or None."""
+    if not 2 <= len(login) <= 64 or not re.fullmatch(r"[\w.@+-]+", login):
+        return "bad_account_login"
+    return None if 0 < len(name) <= 64 and name.isprintable() else "bad_account_name"
 
 
 def weakness(password: str, login: str) -> str | None:
@@ -70,11 +92,15 @@ _COMMON = frozenset({
 })  # fmt: skip
 
 
-def set_password(connection: Connection, account_id: str, password: str) -> None:
-    """Set it; the caller asked `weakness`."""
+def protect(password: str) -> str:
+    """What is kept of a password: argon2id, some 50 ms and 64 MB. Not within `begin()`, which others wait for."""
     with _at_once:
-        held = _hasher.hash(password)
-    connection.execute(update(schema.account).where(schema.account.c.id == account_id).values(password=held))
+        return _hasher.hash(password)
+
+
+def set_password(connection: Connection, account_id: str, protected: str) -> None:
+    """Set it. The caller asked `weakness`, and `protect`."""
+    connection.execute(update(schema.account).where(schema.account.c.id == account_id).values(password=protected))
 
 
 def create(connection: Connection, login: str, name: str, role: Role) -> str:
@@ -94,6 +120,21 @@ def taken(connection: Connection, login: str) -> bool:
 def set_up(connection: Connection) -> bool:
     """Whether there is an account."""
     return bool(connection.scalar(select(func.count()).select_from(schema.account)))
+
+
+def last_administrator(connection: Connection, account_id: str) -> bool:
+    """Whether nobody else could run the service if this account could not."""
+    c = schema.account.c
+    query = select(c.id).where(c.role == "administrator", c.active, c.password != "")
+    able = set(connection.execute(query).scalars())
+    return able == {account_id}
+
+
+def everybody(connection: Connection) -> list[Account]:
+    """Every account, by login."""
+    c = schema.account.c
+    query = select(c.id, c.login, c.name, c.role, c.active, c.password).order_by(c.login)
+    return [Account(*row[:5], ready=bool(row.password)) for row in connection.execute(query)]
 
 
 def new_ticket(connection: Connection, account_id: str | None) -> str:

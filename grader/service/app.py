@@ -6,6 +6,7 @@ Pages are whole and work without scripts, but for uploads by drag; htmx swaps th
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import quote
@@ -20,6 +21,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from grader import __version__
 from grader.errors import GraderError
+from grader.service import retention, sessions
 from grader.service.access import Refused, ours
 from grader.service.pages import Pages, show
 from grader.service.permissions import IN_EXAM
@@ -27,7 +29,7 @@ from grader.service.rooms import ROOMS, STATIC
 from grader.service.service import Service
 from grader.service.shield import Shield, permission
 
-_VIEWS_EVERY = 5.0  # seconds
+_VIEWS_EVERY, _SWEEP_EVERY = 5.0, 3600.0  # seconds
 
 
 def create_app(service: Service) -> FastAPI:
@@ -43,6 +45,7 @@ def create_app(service: Service) -> FastAPI:
     app.state.service, app.state.routes = service, routes
     words = {room.words: room.own_words() for room in ROOMS}
     app.state.pages = Pages({room.prefix: room.package for room in ROOMS}, list(words.values()))
+    app.state.doors = [door for room in ROOMS for door in room.doors]
     for router in routers:
         app.include_router(router)
     app.mount("/static", StaticFiles(packages=STATIC))
@@ -65,8 +68,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     over = threading.Event()
 
     def housekeeping() -> None:
+        swept = time.monotonic()
         while not over.wait(_VIEWS_EVERY):
             service.note_views()
+            if time.monotonic() - swept > _SWEEP_EVERY:
+                swept = time.monotonic()
+                tidy(service)
 
     thread = threading.Thread(target=housekeeping, name="housekeeping", daemon=True)
     thread.start()
@@ -74,6 +81,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     over.set()
     thread.join()
     service.close()
+
+
+def tidy(service: Service) -> None:
+    """What time alone brings about: exams whose date has come, sessions that are over."""
+    retention.remove_leftovers(service)
+    retention.sweep(service)
+    with service.database.begin() as connection:
+        sessions.sweep(connection)
 
 
 def refuse(request: Request, error: Exception) -> Response:

@@ -25,7 +25,8 @@ class Door:
 @dataclass(frozen=True)
 class Room:
     """routes: module whose `rooms` is the APIRouter; words: module whose `WORDS` are its words; prefix and package:
-    of its templates ("homework/class" is templates/class.html.j2 of the package given to "homework"); doors: what an exam's start page shows of it."""
+    of its templates ("homework/class" is templates/class.html.j2 of the package given to "homework"); doors: what
+    an exam's start page shows of it."""
 
     routes: str
     words: str
@@ -42,14 +43,36 @@ class Room:
         return cast(Words, import_module(self.words).WORDS)
 
 
+# fmt: off
 ROOMS = (
     Room("grader.service.entrance", "grader.service.words", "service", "grader.service"),
-    Room("grader.service.registry", "grader.service.words", "service", "grader.service"),
+    Room("grader.service.people", "grader.service.words", "service", "grader.service"),
+    Room("grader.service.log", "grader.service.words", "service", "grader.service"),
+    Room(
+        "grader.service.registry", "grader.service.words", "service", "grader.service",
+        (Door("members", "members", "members"),),
+    ),
+    Room(
+        "grader.service.keeping", "grader.service.words", "service", "grader.service",
+        (Door("names", "see_names", "names"), Door("keeping", "erase", "keeping"),
+         Door("export.zip", "export", "export")),
+    ),
+    Room(
+        "grader.centre.rooms", "grader.centre.rooms", "centre", "grader.centre",
+        (
+            Door("mark", "mark", "room_mark", ("exam",)),
+            Door("leader", "lead", "room_leader", ("exam",)),
+            Door("release", "release", "room_release", ("exam",)),
+            Door("appeals", "lead", "room_appeals", ("exam",)),
+        ),
+    ),
 )
+# fmt: on
 
 # Static files: packages and folders that /static serves, in this order.
 STATIC: list[str | tuple[str, str]] = [
     ("grader.service", "static"),
     ("grader.desk", "static"),
+    ("grader.centre", "static"),
     ("grader.report", "templates"),
 ]
