@@ -20,7 +20,7 @@ from grader.desk import views
 from grader.desk.bulk import router as bulk
 from grader.desk.desk import Desk, NotHere, criteria_of
 from grader.desk.forms import criteria_in, mark_in, typed_in
-from grader.desk.requests import Form, Refused, TheDesk, ThePages, authorised, go, go_on
+from grader.desk.requests import Form, Refused, TheDesk, ThePages, authorised, go, go_on, saved
 from grader.desk.security import HEADERS, HOSTS, MAX_BODY, Session
 from grader.desk.views import Pages, Typed, answer_path
 from grader.desk.words import word
@@ -149,26 +149,23 @@ def crop(desk: TheDesk, order: int, name: str) -> Response:
 
 
 @rooms.post("/items/{order}/answers/{name}")
-def decide(desk: TheDesk, pages: ThePages, order: int, name: str, form: Form) -> Response:
+def decide(request: Request, desk: TheDesk, pages: ThePages, order: int, name: str, form: Form) -> Response:
     """Give the answer a mark and go on to the next."""
     item = desk.item(order)
     typed = typed_in(item, form)
     if form.get("act") == "raise":
         desk.raise_to_leader(order, name, typed.comment)
-        pages.session.notify(word("raised_done", pages.session.language))
-        return go_on(desk, pages, order, name)
+        return saved(request, desk, pages, order, name, "raised_done")
     if form.get("act") == "accept":
         desk.accept(order, [name])
-        pages.session.notify(word("accepted", pages.session.language))
-        return go_on(desk, pages, order, name)
+        return saved(request, desk, pages, order, name, "accepted")
     mark = mark_in(item, typed, form)
     if mark is None:
         view = views.answer_view(desk, order, name, typed)
         error = word("bad_mark", pages.session.language, max=number(item.max_mark))
         return HTMLResponse(pages.page("answer", "answer", a=view, error=error), 422)
     desk.decide(order, [name], mark, criteria_of(item, mark, criteria_in(item, typed, form)), typed.comment)
-    pages.session.notify(word("saved", pages.session.language, mark=f"{number(mark)} / {number(item.max_mark)}"))
-    return go_on(desk, pages, order, name)
+    return saved(request, desk, pages, order, name, "saved", mark=f"{number(mark)} / {number(item.max_mark)}")
 
 
 @rooms.get("/items/{order}/answers/{name}/group")

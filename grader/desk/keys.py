@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from grader.report.words import Language
 
-Page = Literal["answer", "group", "sure", "overview", "pages"]
+Page = Literal["answer", "group", "sure", "overview", "pages", "adjudicate"]
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Key:
         return self.zh if language == "zh" else self.en
 
 
-_EVERYWHERE: tuple[Page, ...] = ("answer", "group", "sure", "overview", "pages")
-_MARKING: tuple[Page, ...] = ("answer", "group")
+_EVERYWHERE: tuple[Page, ...] = ("answer", "group", "sure", "overview", "pages", "adjudicate")
+_MARKING: tuple[Page, ...] = ("answer", "group", "adjudicate")
 
 KEYS: tuple[Key, ...] = (
     Key("save", ("Enter",), "Enter", "save the mark shown; unchanged, that is the proposal",
@@ -46,23 +46,22 @@ KEYS: tuple[Key, ...] = (
         ("answer", "sure")),
     Key("raise", ("r",), "R", "raise it to the leader, with the comment as the reason",
         "提交组长处理，评语即为理由", ("answer",)),
+    Key("return", ("r",), "R", "hand it back to the markers", "退回评卷人", ("adjudicate",)),
     Key("comment", ("c",), "C", "write a comment; Esc leaves the box", "写评语；Esc 退出", _MARKING),
-    Key("skip", ("s",), "S", "leave it for later", "稍后再评", ("answer",)),
+    Key("skip", ("s",), "S", "leave it for later", "稍后再评", ("answer", "adjudicate")),
     Key("back", ("b",), "B", "back to the page before", "返回上一页", _EVERYWHERE),
     Key("undo", ("u",), "U", "undo the last saved mark", "撤销上一次保存", ("answer", "group", "sure", "overview")),
     Key("group", ("g",), "G", "all identical answers together", "相同作答一起评", ("answer",)),
     Key("closer", ("+", "="), "+", "larger picture", "放大图片", (*_MARKING, "sure")),
     Key("farther", ("-",), "−", "smaller picture", "缩小图片", (*_MARKING, "sure")),
-    Key("overview", ("o",), "O", "overview", "总览", ("answer", "group", "sure", "pages")),
+    Key("overview", ("o",), "O", "overview", "总览", ("answer", "group", "sure", "pages", "adjudicate")),
     Key("language", ("x",), "X", "中文 / English", "中文 / English", _EVERYWHERE),
     Key("help", ("?", "？"), "?", "these keys", "显示快捷键", _EVERYWHERE),
 )  # fmt: skip
 
 # Criteria take these letters in the order of the rubric; a longer rubric is clicked.
 CRITERIA = "qwetyipdhjklvnm"
-CRITERION = Key(
-    "criterion", tuple(CRITERIA), "Q W E …", "give or take away a criterion", "给予或取消评分点", ("answer", "group")
-)
+CRITERION = Key("criterion", tuple(CRITERIA), "Q W E …", "give or take away a criterion", "给予或取消评分点", _MARKING)
 
 _BY_ACTION = {key.action: key for key in KEYS}
 
@@ -85,3 +84,8 @@ def criterion_key(number: int) -> str:
 def of_page(page: Page) -> list[Key]:
     """The keys that a page has, for its help."""
     return [key for key in (*KEYS, CRITERION) if page in key.pages]
+
+
+def of_service_page(page: Page) -> list[Key]:
+    """The same in the service, where the language is the account's and switched without a key."""
+    return [key for key in of_page(page) if key.action != "language"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Depends, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.datastructures import FormData
 
 from grader.desk.desk import Desk
@@ -14,6 +14,7 @@ from grader.desk.views import Pages, answer_path
 from grader.desk.words import word
 
 _SEE_OTHER = 303
+AHEAD = "x-ahead"  # header of a save behind which the desk's script shows the next answer already
 
 
 class Refused(Exception):
@@ -67,3 +68,12 @@ def go_on(desk: Desk, pages: Pages, order: int, after: str | None) -> Response:
         return go(answer_path(order, following.name))
     pages.session.notify(word("item_done", pages.session.language, item=desk.item(order).id))
     return go("/")
+
+
+def saved(request: Request, desk: Desk, pages: Pages, order: int, name: str, key: str, **values: object) -> Response:
+    """A change is acknowledged: in a word where the desk's script has gone on already, else on the next page."""
+    text = word(key, pages.session.language, **values)
+    if AHEAD in request.headers:
+        return PlainTextResponse(text)
+    pages.session.notify(text)
+    return go_on(desk, pages, order, name)

@@ -15,7 +15,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from grader.desk import keys
 from grader.desk.desk import Desk
 from grader.desk.geometry import EvidenceBox, evidence_boxes, png_size
-from grader.desk.queue import Entry
 from grader.desk.remedies import remedy
 from grader.desk.security import Session
 from grader.desk.words import word
@@ -64,7 +63,6 @@ class AnswerView:
     item: Item
     name: str
     crop: str
-    next_crop: str
     response: tuple[Piece, ...]
     proposal: Proposal
     decided_by: str
@@ -116,7 +114,6 @@ def answer_view(desk: Desk, order: int, name: str, typed: Typed | None = None) -
     """Everything that the desk shows of an answer. typed: what the person had typed, where it is shown again."""
     item, row = desk.item(order), desk.answer(order, name)
     queue, waiting = desk.queue(order)
-    upcoming = desk.next(order, name)
     proposal = row.proposal or Proposal(row.mark, row.confidence, row.status, row.marker, row.criteria)
     rubric = item.rubric if isinstance(item, ShortAnswerItem) else ()
     places = {criterion.id: place for place, criterion in enumerate(rubric)}
@@ -126,7 +123,6 @@ def answer_view(desk: Desk, order: int, name: str, typed: Typed | None = None) -
         item=item,
         name=name,
         crop=crop_path(order, name) if row.crop else "",
-        next_crop=_next_crop(desk, order, upcoming, name),
         response=highlight(row.response, proposal.criteria, places),
         proposal=proposal,
         decided_by=row.marker.removeprefix(MARKER) if row.proposal else "",
@@ -170,14 +166,18 @@ def raised_view(desk: Desk, order: int, name: str, by: str, comment: str) -> Rai
 
 
 def picture_of(
-    png: bytes, text: str, transcription: Transcription | None, proposal: Proposal, places: dict[str, int]
+    png: bytes,
+    text: str,
+    transcription: Transcription | None,
+    criteria: Sequence[CriterionMark],
+    places: dict[str, int],
 ) -> Picture | None:
     """Where the evidence stands on the crop; None for a picture whose size cannot be told."""
     try:
         width, height = png_size(png)
     except ValueError:
         return None
-    return Picture(width, height, evidence_boxes(text, transcription, proposal.criteria, places))
+    return Picture(width, height, evidence_boxes(text, transcription, criteria, places))
 
 
 def _picture(
@@ -186,7 +186,7 @@ def _picture(
     if not row.crop or not places:
         return None
     png = desk.store.crop(row.crop)
-    return picture_of(png, row.response, desk.transcription(order, name), proposal, places)
+    return picture_of(png, row.response, desk.transcription(order, name), proposal.criteria, places)
 
 
 def answer_path(order: int, name: str) -> str:
@@ -230,12 +230,6 @@ def highlight(text: str, criteria: Sequence[CriterionMark], places: dict[str, in
 def _standing(row: ResultRow, criteria: Sequence[str]) -> Typed:
     held = {mark.id: number(mark.mark) for mark in row.criteria}
     return Typed(number(row.mark), tuple(held.get(id_, "") for id_ in criteria), row.comment)
-
-
-def _next_crop(desk: Desk, order: int, upcoming: Entry | None, name: str) -> str:
-    if upcoming is None or upcoming.name == name or not desk.answer(order, upcoming.name).crop:
-        return ""
-    return crop_path(order, upcoming.name)
 
 
 class Pages:

@@ -1,4 +1,4 @@
-// Keys, zoom and drafts. Which key does what stands in the page (grader/desk/keys.py): an element that has
+// Keys, zoom, drafts, and the next answer fetched ahead. Which key does what stands in the page (grader/desk/keys.py): an element that has
 // data-keys is pressed, or entered if it is a text box, when one of its keys is pressed.
 
 const zooms = [1, 1.5, 2, 3, 4];
@@ -27,8 +27,11 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   if (event.key === "Escape" && isText(event.target)) return event.target.blur();
-  if (event.key === "Enter" && event.target.matches("textarea") && event.ctrlKey) event.target.blur();
-  else if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || typing(event)) return;
+  if (event.key === "Enter" && event.target.matches("textarea") && event.ctrlKey) {
+    const raise = event.target.form?.dataset.raising && query("button[value=raise]");
+    event.target.blur();
+    if (raise) return raise.click();
+  } else if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || typing(event)) return;
   if (event.key === "Enter" && event.target.closest("a, button, input[name=candidate]")) return; // its own Enter
   const element = pressable(event.key);
   if (!element || event.repeat) return;
@@ -141,9 +144,126 @@ document.addEventListener("htmx:afterRequest", (event) => {
   if (verb === "post" && event.detail.successful) localStorage.removeItem(draftOf(path));
 });
 
+// the next answer, fetched while this one is looked at: it stands at once when this one is saved
+
+let ahead = null; // {page: Promise of {path, title, main} or null}
+let saving = Promise.resolve(); // saves go out one after the other, in the order of the keys
+let arrived = performance.now();
+
+function fetchAhead() {
+  const address = query("main[data-ahead]")?.dataset.ahead;
+  ahead = address ? { page: saving.then(() => lookAhead(address)) } : null;
+}
+
+async function lookAhead(address) {
+  try {
+    const answer = await fetch(address, { headers: { "X-Ahead": "1" } });
+    if (answer.status !== 200) return null;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const main = document.adoptNode(page.querySelector("main[data-ahead]"));
+    if (main.dataset.answer === query("main").dataset.answer) return null; // the only one left
+    await Promise.all([...main.querySelectorAll("img")].map((picture) => loaded(picture.getAttribute("src"))));
+    return { path: main.dataset.path, title: page.title, main };
+  } catch {
+    return null; // then the ordinary way is taken
+  }
+}
+
+function loaded(address) {
+  const picture = new Image();
+  picture.src = address;
+  return picture.decode().catch(() => {});
+}
+
+function passes(form, pressed) {
+  if (pressed !== "save") return true;
+  const mark = form.elements.mark.value.trim().replace(",", ".");
+  const steps = Number(mark) / Number(form.dataset.step || 0.01);
+  const whole = Math.abs(steps - Math.round(steps)) < 1e-6 || Number(mark) === Number(form.dataset.max);
+  return mark !== "" && Number(mark) >= 0 && Number(mark) <= Number(form.dataset.max) && whole;
+}
+
+document.addEventListener(
+  "submit",
+  (event) => {
+    const form = event.target;
+    const pressed = event.submitter?.value ?? "save";
+    if (pressed === "raise" && !form.elements.comment.value.trim()) {
+      event.preventDefault(); // the leader needs a reason: write it, then Ctrl and Enter raises the answer
+      event.stopImmediatePropagation();
+      form.dataset.raising = "1";
+      return form.elements.comment.focus();
+    }
+    if (form.elements.seconds) form.elements.seconds.value = ((performance.now() - arrived) / 1000).toFixed(1);
+    if (!form.closest("main[data-ahead]") || form.dataset.draft === undefined || !ahead || !passes(form, pressed)) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    goAhead(form, event.submitter);
+  },
+  true,
+);
+
+async function goAhead(form, submitter) {
+  busy = true;
+  const following = await ahead.page;
+  if (!following) {
+    ahead = null; // nothing waits, or it cannot be told: save, and let the server say where to go
+    busy = false;
+    return form.requestSubmit(submitter);
+  }
+  const given = { full: form.dataset.max, zero: "0" }[submitter?.value];
+  if (given !== undefined) form.elements.mark.value = given;
+  const path = form.getAttribute("action");
+  const body = new URLSearchParams(new FormData(form, submitter));
+  keep(form);
+  saving = saving.then(() => save(path, body));
+  query("main").replaceWith(following.main);
+  document.title = following.title;
+  history.pushState({ htmx: true }, "", following.path);
+  window.htmx.process(following.main);
+  window.scrollTo(0, 0);
+  busy = false;
+  arrive();
+}
+
+async function save(path, body) {
+  try {
+    const answer = await fetch(path, { method: "POST", body, headers: { "X-Ahead": "1" } });
+    const said = await answer.text();
+    if (!answer.ok) return notSaved(path, answer.headers.get("X-Said") ? said : "");
+    localStorage.removeItem(draftOf(path));
+    const notice = document.createElement("p");
+    notice.className = "notice";
+    notice.textContent = said;
+    query("#notice").replaceChildren(notice);
+  } catch {
+    notSaved(path, "");
+  }
+}
+
+// An answer that was left and could not be saved: its draft is kept, and here is the way back to it.
+function notSaved(path, why) {
+  const lost = query("#lost");
+  const link = document.createElement("a");
+  link.href = path;
+  link.textContent = lost.dataset.link;
+  lost.replaceChildren(why || lost.dataset.words, " ", link);
+  lost.hidden = false;
+}
+
+// A lease lasts as long as the page is looked at.
+setInterval(() => {
+  const form = query("main[data-renew] form[data-draft]");
+  if (!form || document.hidden) return;
+  const body = new URLSearchParams({ csrf: form.elements.csrf.value, token: form.elements.token.value });
+  fetch(query("main").dataset.renew, { method: "POST", body }).catch(() => {});
+}, 60_000);
+
 // every page, the first and those swapped in
 
 function arrive() {
+  arrived = performance.now();
+  fetchAhead();
   for (const form of document.querySelectorAll("form[data-draft]")) {
     restore(form);
     showCriteria(form);
