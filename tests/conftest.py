@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import service_postgres
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("GRADER_DATA", ROOT.parent / "shared" / "data"))
@@ -24,3 +26,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def data() -> Path:
     """Folder of the real data sets (mark such tests with @pytest.mark.data)."""
     return DATA
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[service_postgres.Postgres]:
+    """A PostgreSQL server of the tests' own; skips where none is installed."""
+    programs = service_postgres.programs()
+    if programs is None:
+        pytest.skip(service_postgres.MISSING)
+    server = service_postgres.Postgres(programs)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind: every test that asks for it runs on both."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'service.sqlite'}"
+    server: service_postgres.Postgres = request.getfixturevalue("postgres")
+    return server.url()

@@ -54,7 +54,7 @@ class Pages:
 
     def _context(self, request: Request) -> dict[str, Any]:
         """language; t(key, **values); flag(code); actor (or None); exam (or None); may(action): in this exam, or
-        outside of exams; csrf; here: this page's path; notices: what is to be said once."""
+        outside of exams; csrf; here: this page's path and query; notices: what is to be said once."""
         actor: Actor | None = getattr(request.state, "actor", None)
         exam = getattr(request.state, "exam", None)
         language = language_of(request)
@@ -67,7 +67,7 @@ class Pages:
             "may": lambda action, within=exam: actor is not None and actor.may(action, within and within.id),
             "can": lambda action: actor is not None and actor.may(action),
             "csrf": csrf(request),
-            "here": request.url.path,
+            "here": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
             "notices": notices(request) if actor else [],
         }
 
