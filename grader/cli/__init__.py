@@ -23,7 +23,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "replay": ("grader.cli.replay", "Derive a run's marks again and compare."),
     "desk": ("grader.cli.desk", "Mark what a run left for people, in the browser."),
     "serve": ("grader.cli.serve", "The multi-user service: marking and homework for many people."),
+    "train": ("grader.cli.train", "Fine-tune a scorer of short answers."),
     "report": ("grader.cli.report", "Results, annotated scans and statistics of a run."),
+    "export": ("grader.cli.export", "Make a scorer of a training run."),
     "doctor": ("grader.cli.doctor", "What this installation can do, and what is missing."),
 }
 

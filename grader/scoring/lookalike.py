@@ -54,6 +54,11 @@ def confusable(one: str, other: str) -> bool:
     return _han(one) and _han(other) and bool(_sounds(one) & _sounds(other))
 
 
+def mistaken_for(character: str) -> frozenset[str]:
+    """What a reader of handwriting may take a character for."""
+    return _READINGS.get(character, frozenset())
+
+
 def near(text: str, answer: str) -> bool:
     """True if normalised `text` is almost the normalised `answer`, and not the same."""
     if not text or text == answer:

