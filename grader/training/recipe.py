@@ -55,13 +55,14 @@ class Recipe(BaseModel):
     languages: tuple[Literal["en", "zh"], ...]
     seed: int = 20240501
     folds: int = Field(default=5, ge=2)
-    out_of_fold: int = Field(default=2, ge=1)
+    out_of_fold: int = Field(default=1, ge=1)
     pooling: Literal["cls", "mean"] = "cls"
     dropout: float = Field(default=0.1, ge=0, lt=1)
     question: int = Field(default=64, ge=0)  # tokens kept of each part
     reference: int = Field(default=128, ge=1)
     answer: int = Field(default=128, ge=1)
     stages: tuple[Stage, ...]
+    finish: Stage  # what ships goes on from the network of the first fold, over all questions
 
     @property
     def digest(self) -> str:

@@ -1,8 +1,10 @@
 """From a recipe to a network: `grader train RECIPE --out DIR`.
 
-The stages are run once for each fold of questions that is held out, to learn what the network is worth on questions
-that it never saw, and once on everything, which is what ships. Whatever is done already is not done again: each
-training has its own resumable state, and a finished one is only read.
+The stages are run for each fold of questions that is held out, to learn what the network is worth on questions that
+it never saw: calibration and limits come from those. What ships goes on from the first of these networks and reads
+all answers once more, those of the held-out questions for the first time: a fraction of the cost of another training
+from the start. Whatever is done already is not done again: each training has its own resumable state, and a finished
+one is only read.
 
     DIR/recipe.json      the recipe; checks.json: what the checks of the data found
     DIR/fold-K/          model.pt of the members that never saw the questions of fold K
@@ -80,8 +82,7 @@ def train(recipe: Recipe, data: Path, out: Path, say: Say | None = None) -> Path
         probabilities=np.concatenate([found for _, found in held]),
     )
     say(f"all {len(bench.rows)} answers")
-    _trained(bench, bench.rows, out / "final")
-    return out / "final" / "model.pt"
+    return _finished(bench, out)
 
 
 def open_bench(recipe: Recipe, folder: Path, out: Path) -> Bench:
@@ -138,6 +139,20 @@ def _trained(bench: Bench, learnt: Sequence[Row], out: Path) -> CrossEncoder:
             (out / f"stage-{number}.pt").unlink(missing_ok=True)
     model.load_state_dict(torch.load(done, weights_only=True))
     return model.eval()
+
+
+def _finished(bench: Bench, out: Path) -> Path:
+    """What ships: the network of the first fold after the finishing stage over everything."""
+    done = out / "final" / "model.pt"
+    if not done.is_file():
+        done.parent.mkdir(exist_ok=True)
+        model = _trained(bench, [], out / "fold-0")
+        rows, real = stage_rows(bench, bench.recipe.finish, bench.rows, bench.recipe.seed + 1)
+        task = fine_tune.Task(_inputs(bench.encoding, rows), rows, fine_tune.weights(rows, real, bench.recipe.finish))
+        fine_tune.fit(model, task, bench.recipe.finish, bench.recipe.seed + 1, done.with_name("stage.pt"))
+        _keep(model, done)
+        done.with_name("stage.pt").unlink()
+    return done
 
 
 def _staged(bench: Bench, model: CrossEncoder, learnt: Sequence[Row], number: int, folder: Path) -> None:
