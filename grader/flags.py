@@ -72,6 +72,11 @@ _ROWS = (
     Flag("ocr_doubtful", "ocr", "the handwriting was read with doubt", "手写识别存疑"),
     Flag("ocr_ambiguous", "ocr", "characters that look alike decide the mark", "易混字符影响得分"),
     Flag("out_of_alphabet", "ocr", "characters that the field does not allow", "含不允许的字符"),
+    # plain paper: where an answer is, found by the numbers that the candidate wrote
+    Flag("item_not_found", "ocr", "the number of this item was not found on the pages", "页面上未找到题号"),
+    Flag("item_doubtful", "ocr", "where this answer begins or ends is doubtful", "答案的起止位置存疑"),
+    Flag("item_twice", "ocr", "the number of this item stands more than once", "题号出现多次"),
+    Flag("answer_continues", "ocr", "the answer seems to go on on the next page", "答案疑似续写在下一页"),
     # scoring
     Flag("near_miss", "scoring", "almost an accepted answer", "与标准答案接近"),
     Flag("unit_missing", "scoring", "the unit is missing", "缺少单位"),

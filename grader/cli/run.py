@@ -10,7 +10,8 @@ import click
 
 @click.command("run")
 @click.argument("exam", type=click.Path(path_type=Path))
-@click.option("--form", required=True, type=click.Path(path_type=Path), help="form.json of the printed paper.")
+@click.option("--form", type=click.Path(path_type=Path), help="form.json of the printed paper.")
+@click.option("--plain", is_flag=True, help="Plain paper, items numbered by hand; needs --candidates.")
 @click.option(
     "--scans",
     "scans",
@@ -36,7 +37,8 @@ import click
 )
 def command(
     exam: Path,
-    form: Path,
+    form: Path | None,
+    plain: bool,
     scans: tuple[Path, ...],
     more_scans: tuple[Path, ...],
     out: Path,
@@ -51,19 +53,30 @@ def command(
     """Mark the SCANS of EXAM into the run folder --out.
 
     Writes results.csv, ledger.csv, run.json and run.sqlite. Run the same command again to resume.
+
+    Plain paper: each page's file lies in a folder named by its candidate, or its name begins so (1003-2.jpg), or
+    the candidate's number or name stands at the top of the page.
     """
     from grader import registry
     from grader.cli.progress import batch_progress
+    from grader.errors import UsageError
     from grader.exam.form import load_form
     from grader.exam.load import load_exam
+    from grader.exam.plain import plain_form
     from grader.reading.roster import Roster
     from grader.run.batch import exit_code, run_batch
     from grader.run.job import Job, Settings, check_form_fits
 
-    loaded_exam, loaded_form = load_exam(exam), load_form(form)
-    check_form_fits(loaded_exam, loaded_form, form)
+    if plain == (form is not None):
+        raise UsageError("a run has a printed form or plain paper", "give --form FORM, or --plain")
+    if plain and candidates is None:
+        raise UsageError("plain paper needs the list of candidates", "give --candidates ROSTER.csv")
+    loaded_exam = load_exam(exam)
+    loaded_form = load_form(form) if form is not None else plain_form(loaded_exam)
+    if form is not None:
+        check_form_fits(loaded_exam, loaded_form, form)
     roster = Roster.load(candidates) if candidates else None
-    job = Job(loaded_exam, loaded_form, form.parent, roster, Settings(ocr, scorer, pdf_dpi))
+    job = Job(loaded_exam, loaded_form, (form or exam).parent, roster, Settings(ocr, scorer, pdf_dpi))
     engine = registry.create("executor", executor, workers=workers, page_seconds=page_seconds)
     with batch_progress() as show:
         summary = run_batch(job, [*scans, *more_scans], out, engine, show)

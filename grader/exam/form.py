@@ -157,8 +157,14 @@ class WholeMethod(_Record):
     method: Literal["whole"] = "whole"
 
 
+class PlainMethod(_Record):
+    """No print at all: the sheet's own outline, and item numbers that the candidate wrote (grader.exam.plain)."""
+
+    method: Literal["plain"] = "plain"
+
+
 AnyMethod = Annotated[
-    FiducialMethod | MarkersMethod | BarsMethod | ContourMethod | FeaturesMethod | WholeMethod,
+    FiducialMethod | MarkersMethod | BarsMethod | ContourMethod | FeaturesMethod | WholeMethod | PlainMethod,
     Field(discriminator="method"),
 ]
 
@@ -200,6 +206,11 @@ class Form(_Record):
                 for bubble in dumped.get("bubbles", ()):
                     bubble.pop("baseline", None)
         return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+    @property
+    def plain(self) -> bool:
+        """Whether the paper is plain: a candidate may hand in any number of pages, with any items on each."""
+        return isinstance(self.registration[0], PlainMethod)
 
     def pictures(self) -> tuple[str, ...]:
         """Names of the pictures that the form needs beside it: of the blank page, of marks, to match features."""

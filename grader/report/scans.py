@@ -11,14 +11,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 
+import numpy as np
 import pypdfium2 as pdfium
 from PIL import Image
 
 from grader.errors import PageError
 from grader.exam.exam import Exam
-from grader.exam.form import Form
+from grader.exam.form import Form, PageForm
 from grader.intake.decode import load_page
-from grader.records import PageRef
+from grader.reading.crops import bounding_box
+from grader.records import PageRef, PageResult
 from grader.report.annotate import Answer, annotate
 from grader.report.words import Language
 from grader.store.store import LedgerRow, PageRecord, RunStore
@@ -58,7 +60,7 @@ def write_annotated(
             assert result.registration is not None
             picture = annotate(
                 page,
-                form.page(result.registration.page_number),
+                _page_form(form, result),
                 result.registration,
                 result.readings,
                 _answers(store, row, record),
@@ -71,6 +73,22 @@ def write_annotated(
             (folder / file_name(drawn, row)).write_bytes(data)
             pdfs.add(data, picture.size)
     return drawn, lost
+
+
+def _page_form(form: Form, result: PageResult) -> PageForm:
+    """The page of the form; of plain paper, with each answer where it was found."""
+    assert result.registration is not None
+    page_form = form.page(result.registration.page_number)
+    if not form.plain:
+        return page_form
+    to_form = np.linalg.inv(result.registration.to_pixels)
+    boxes = {reading.field: bounding_box(to_form, reading.box) for reading in result.readings}
+    fields = [
+        field.model_copy(update=dict(zip("xywh", boxes[field.id], strict=True)))
+        for field in page_form.fields
+        if field.id in boxes
+    ]
+    return page_form.model_copy(update={"fields": tuple(fields)})
 
 
 def file_name(number: int, row: LedgerRow) -> str:

@@ -18,7 +18,7 @@ from grader.records import PageRef, PageResult
 from grader.run.executor import Executor
 from grader.run.job import Job
 from grader.run.output import write_outputs
-from grader.run.pipeline import PageReader
+from grader.run.pipeline import reader_for
 from grader.run.settle import settle
 from grader.store.store import RunStore
 
@@ -56,7 +56,7 @@ def run_batch(
     planned = list_pages(paths, without=out)
     _check_scans(paths, planned, out)
     with RunStore.create(out) as store:
-        models = PageReader(job).models()
+        models = reader_for(job).models()
         _claim(store, job, models)
         done = store.done()
         todo = [ref for ref in planned if ref not in done]

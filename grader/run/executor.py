@@ -21,7 +21,7 @@ from typing import Protocol
 
 from grader.records import PageRef, PageResult
 from grader.run.job import Job
-from grader.run.pipeline import PageReader
+from grader.run.pipeline import reader_for
 
 _QUEUE = 2  # pages given to a worker at a time: one in work, one waiting, so that it never idles
 _ATTEMPTS = 2  # a page that stops its worker this often is not tried again
@@ -52,7 +52,7 @@ class SerialExecutor:
         self.peak_memory = 0
 
     def run(self, job: Job, refs: Iterable[PageRef]) -> Iterator[PageResult]:
-        reader = PageReader(job)
+        reader = reader_for(job)
         for ref in refs:
             yield reader.read(ref)
         self.peak_memory = _peak_memory()
@@ -78,7 +78,7 @@ class LocalExecutor:
         self,
         workers: int | None = None,
         page_seconds: float = 120.0,
-        reader: Callable[[Job], Reader] = PageReader,
+        reader: Callable[[Job], Reader] = reader_for,
     ) -> None:
         self.workers = workers or os.cpu_count() or 1
         self.page_seconds = page_seconds

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from grader import registry
 from grader.errors import PageError
@@ -20,9 +21,12 @@ from grader.exam.exam import ShortAnswerItem
 from grader.exam.form import MarksField, PageForm, TextField
 from grader.flags import FLAGS
 from grader.ocr.protocol import OCREngine
-from grader.records import Box, Outcome, Page, PageRef, PageResult, Reading, Registration, Response
+from grader.records import Box, Outcome, Page, PageRef, PageResult, Reading, Registration, Response, Transcription
 from grader.run.job import Job
 from grader.scoring.protocol import Scorer
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _CROP_DPI = 150  # of the pictures of flagged bubbles: for people to look at, not to read from
 
@@ -113,6 +117,10 @@ class PageReader:
             seconds=self._seconds,
         )
 
+    def read_crop(self, field: TextField, crop: np.ndarray) -> Transcription:
+        """The text in the picture of a field (height x width uint8)."""
+        return self.ocr.read(crop, lines=1 if field.lines == 1 else None, alphabet=field.alphabet)
+
     def _read_text(
         self, page: Page, page_form: PageForm, registration: Registration
     ) -> tuple[list[Reading], dict[str, bytes]]:
@@ -123,11 +131,10 @@ class PageReader:
             if not isinstance(field, TextField):
                 continue
             crop = cut(page, registration, field)
-            lines = 1 if field.lines == 1 else None
-            text = self.ocr.read(crop, lines=lines, alphabet=field.alphabet)
+            text = self.read_crop(field, crop)
             box = bounding_box(registration.to_pixels, (field.x, field.y, field.w, field.h))
             readings.append(Reading(field.id, "text", text.text, text.confidence, text.flags, box, (), text))
-            crops[field.id] = _png(crop)
+            crops[field.id] = png(crop)
         return readings, crops
 
     def _flagged_marks(
@@ -139,7 +146,7 @@ class PageReader:
         flagged = {reading.field for reading in readings if reading.kind == "marks" and reading.flags}
         resolution = _CROP_DPI / 25.4 if self.job.form.unit == "mm" else 1.0
         return {
-            field.id: _png(cut_box(page.gray, registration.to_pixels, _around(field), resolution))
+            field.id: png(cut_box(page.gray, registration.to_pixels, _around(field), resolution))
             for field in page_form.fields
             if isinstance(field, MarksField) and field.id in flagged
         }
@@ -191,7 +198,17 @@ def _around(field: MarksField) -> Box:
     return x0, y0, x1 - x0, y1 - y0
 
 
-def _png(crop: object) -> bytes:
+def reader_for(job: Job) -> PageReader:
+    """The reader of a job's pages: of its form, or of plain paper."""
+    if job.form.plain:
+        from grader.run.plain import PlainReader
+
+        return PlainReader(job)
+    return PageReader(job)
+
+
+def png(crop: object) -> bytes:
+    """A picture (height x width uint8) as PNG."""
     import cv2
 
     ok, data = cv2.imencode(".png", crop)  # type: ignore[call-overload]

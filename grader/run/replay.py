@@ -12,12 +12,14 @@ from typing import Literal
 
 from grader.errors import PageError, StoreError
 from grader.exam.form import TextField
+from grader.flags import check
 from grader.records import Mark, PageRef, PageResult, Reading
-from grader.run.pipeline import PageReader, responses_of
+from grader.run.pipeline import PageReader, reader_for, responses_of
 from grader.run.refresh import stored_job
 from grader.store.store import PageRecord, RunStore
 
 Source = Literal["scan", "crops"]
+_OF_PLACE = {"item_doubtful", "item_twice"}  # flags of where on a plain page an answer is, which no crop shows
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ def replay(store: RunStore, candidate: str | None = None, item: str | None = Non
     Raises StoreError when this installation's models are not those of the run: then equality proves nothing.
     """
     job = stored_job(store)
-    reader = PageReader(job)
+    reader = reader_for(job)
     _same_models(store, reader)
     pages = [PageRef(row.file, row.page) for row in store.ledger() if row.outcome in {"read", "unmatched"} and row.file]
     for _, record in store.page_events(pages):
@@ -100,10 +102,9 @@ def _from_crops(reader: PageReader, store: RunStore, record: PageRecord) -> tupl
         png = np.frombuffer(store.crop(record.crops[field.id]), np.uint8)
         crop = cv2.imdecode(png, cv2.IMREAD_UNCHANGED)
         assert crop is not None
-        text = reader.ocr.read(crop, lines=1 if field.lines == 1 else None, alphabet=field.alphabet)
-        readings.append(
-            replace(reading, value=text.text, confidence=text.confidence, flags=text.flags, transcription=text)
-        )
+        text = reader.read_crop(field, crop)
+        flags = check((*text.flags, *(flag for flag in reading.flags if flag in _OF_PLACE)))
+        readings.append(replace(reading, value=text.text, confidence=text.confidence, flags=flags, transcription=text))
     candidate = stored.marks[0].candidate if stored.marks else ""
     responses = responses_of(page_form, readings, candidate, reader.job.exam.exam.language)
     return tuple(mark_responses(reader.job.exam, responses, reader.scorer, reader.job.settings.marking))

@@ -16,6 +16,8 @@ from typing import Any
 from grader.flags import check
 from grader.records import Identity, Mark, Outcome, PageRef, PageResult
 from grader.run.job import Job
+from grader.run.plain_rows import Script, decision_for, plain_rows
+from grader.run.rows import row_of
 from grader.store.decisions import AnswerKey, Decision, answer_key, attributions, decided, decisions
 from grader.store.store import RunStore
 
@@ -52,7 +54,8 @@ def settle(store: RunStore, job: Job, order: Sequence[PageRef]) -> dict[str, Any
     counts = {"pages": len(census.pages), "read": 0, "rejected": 0, "duplicate": 0, "unmatched": 0}
     for page in census.pages:
         counts[page.outcome] += 1
-    store.project(_page_rows(census), _answer_rows(store, job, census))
+    answers = _plain_answer_rows(store, job, census) if job.form.plain else _answer_rows(store, job, census)
+    store.project(_page_rows(census), answers)
     statuses = store.count(answer="status")
     counts["responses"] = sum(statuses.values())
     counts |= {status: statuses.get(status, 0) for status in ("final", "proposed", "review")}
@@ -67,6 +70,8 @@ def take_census(store: RunStore, job: Job, order: Sequence[PageRef]) -> Census:
     whose = attributions(store)
     for ordinal, (event_id, record) in enumerate(store.page_events(order)):
         result = _attributed(record.result, whose)
+        if job.form.plain and result.outcome == "read" and result.identity is not None:
+            result = replace(result, sheet_page=1 + sum(c == result.identity.candidate for c, _ in census.first))
         for stage, seconds in result.seconds.items():
             census.seconds[stage] = census.seconds.get(stage, 0.0) + seconds
         outcome, reason, detail = _outcome(store, census, pictures, result)
@@ -76,6 +81,7 @@ def take_census(store: RunStore, job: Job, order: Sequence[PageRef]) -> Census:
         )
     seen = sorted({candidate for candidate, _ in census.first})
     wanted = [page.number for page in job.form.pages if any(f.role == "item" for f in page.fields)]
+    wanted = [] if job.form.plain else wanted  # on plain paper items are missing, not pages
     census.missing = [(c, number) for c in seen for number in wanted if (c, number) not in census.first]
     if job.roster is not None:
         census.absent = sorted(set(job.roster.candidates) - set(seen))
@@ -155,22 +161,42 @@ def _page_rows(census: Census) -> Iterator[dict[str, Any]]:
         }
 
 
-def _answer_rows(store: RunStore, job: Job, census: Census) -> Iterator[dict[str, Any]]:
+def _read_rows(store: RunStore, job: Job, census: Census) -> Iterator[dict[str, Any]]:
+    """The answers of every page that was read, as the engine left them."""
     kept = {page.ref: page for page in census.pages if page.outcome in {"read", "unmatched"}}
-    whose, decided_by = attributions(store), decisions(store)
+    whose = attributions(store)
     for _, record in store.page_events(list(kept)):
         page = kept[record.result.ref]
         unmatched = (page.reason,) if page.outcome == "unmatched" else ()
         result = _attributed(record.result, whose)
-        for row in _rows_of_page(job, result, record.crops, census.differs.get(page.ref, set()), unmatched):
-            yield _decided(row, decided_by)
+        yield from _rows_of_page(job, result, record.crops, census.differs.get(page.ref, set()), unmatched)
+
+
+def _answer_rows(store: RunStore, job: Job, census: Census) -> Iterator[dict[str, Any]]:
+    decided_by = decisions(store)
+    for row in _read_rows(store, job, census):
+        yield _decided(row, decided_by)
     order = {item.id: number for number, item in enumerate(job.exam.items)}
     for candidate, sheet_page in census.missing:
         fields = job.form.page(sheet_page).fields
         for item_id in dict.fromkeys(f.item for f in fields if f.role == "item" and f.item in order):
             item = job.exam.item(str(item_id))
             mark = Mark(candidate, item.id, None, item.max_mark, 0.0, "review", ("missing_page",))
-            yield _decided(_row(mark, order[item.id], sheet_page=sheet_page), decided_by)
+            yield _decided(row_of(mark, order[item.id], sheet_page=sheet_page), decided_by)
+
+
+def _plain_answer_rows(store: RunStore, job: Job, census: Census) -> list[dict[str, Any]]:
+    """On plain paper a candidate's pages are settled together. A list: pictures may go into the store meanwhile."""
+    read: dict[str, list[PageRef]] = {}
+    for page in census.pages:
+        if page.outcome == "read":
+            read.setdefault(page.candidate, []).append(page.ref)
+    scripts = {c: Script(c, tuple(r for _, r in store.page_events(refs))) for c, refs in sorted(read.items())}
+    decided_by, rows = decisions(store), []
+    for row in plain_rows(store, job.exam, list(_read_rows(store, job, census)), list(scripts.values())):
+        found = decision_for(row, scripts.get(row["candidate"]), decided_by)
+        rows.append({**row, **decided(row, found[1], found[0])} if found else row)
+    return rows
 
 
 def _decided(row: dict[str, Any], decided_by: Mapping[AnswerKey, tuple[str, Decision]]) -> dict[str, Any]:
@@ -188,7 +214,7 @@ def _rows_of_page(
         extra = unmatched + (("duplicate_differs",) if mark.item in disputed else ())
         settled = replace(mark, status="review", flags=check(mark.flags + extra)) if extra else mark
         reading = readings[field_of[mark.item]]
-        yield _row(
+        yield row_of(
             settled,
             order[mark.item],
             sheet_page=result.sheet_page,
@@ -198,23 +224,3 @@ def _rows_of_page(
             crop=crops.get(reading.field, ""),
             response=response.text,
         )
-
-
-def _row(mark: Mark, order: int, **values: Any) -> dict[str, Any]:
-    criteria = [(c.id, c.mark, c.confidence, c.evidence) for c in mark.criteria]
-    empty = {"file": None, "file_page": None, "box": "[0, 0, 0, 0]", "crop": "", "response": ""}
-    empty |= {"proposal": None, "comment": ""}
-    return {
-        **empty,
-        "candidate": mark.candidate,
-        "item": mark.item,
-        "item_order": order,
-        "mark": mark.mark,
-        "max_mark": mark.max_mark,
-        "confidence": mark.confidence,
-        "status": mark.status,
-        "flags": " ".join(mark.flags),
-        "marker": mark.marker,
-        "criteria": json.dumps(criteria),
-        **values,
-    }

@@ -207,6 +207,14 @@ class RunStore:
         """The record of one page, or None."""
         return next((record for _, record in self.page_events([PageRef(file, page)])), None)
 
+    def keep_crop(self, png: bytes) -> str:
+        """Keep a picture that was put together from crops; its SHA-256."""
+        digest = hashlib.sha256(png).hexdigest()
+        with self._engine.begin() as connection:
+            statement = insert(schema.crop).prefix_with("OR IGNORE", dialect="sqlite")
+            connection.execute(statement.values(sha256=digest, png=png))
+        return digest
+
     # projections
 
     def project(self, pages: Iterable[dict[str, Any]], answers: Iterable[dict[str, Any]]) -> None:
