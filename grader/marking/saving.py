@@ -25,7 +25,6 @@ from grader.service.database import Database, moment, now
 MAX_COMMENT = 2000
 _OPEN = ("first", "second", "third")
 _LONGEST = 3600.0  # seconds: who needs longer was away
-_FREE = {"lease_actor": "", "lease_token": "", "lease_since": "", "lease_until": ""}
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ def save_group(
         saved = _save(connection, exam, actor, rows, token, _Given(mark, criteria, comment, seconds))
         c = schema.answer.c
         rest = (c.exam == exam) & (c.lease_actor == actor) & (c.lease_token == token)
-        connection.execute(update(schema.answer).where(rest).values(**_FREE))
+        connection.execute(update(schema.answer).where(rest).values(**schema.NO_LEASE))
         return saved
 
 
@@ -277,7 +276,7 @@ def _on_desk(connection: Connection, exam: str, actor: str, names: Sequence[str]
 
 
 def _settle_and_free(connection: Connection, exam: str, ids: Sequence[int], chosen: ItemSettings | None = None) -> None:
-    connection.execute(update(schema.answer).where(schema.answer.c.id.in_(ids)).values(**_FREE))
+    connection.execute(update(schema.answer).where(schema.answer.c.id.in_(ids)).values(**schema.NO_LEASE))
     settling.settle_answers(connection, exam, ids, chosen)
 
 

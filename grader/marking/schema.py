@@ -44,11 +44,11 @@ item = Table(
 )
 
 # name: opaque. place: order in the queue, identical answers together. cluster: its group. text, crop, flags: what
-# was read. engine_*: the model's or rule's own mark (marker 0). state: "first", "second", "third" (awaits a person
-# in that role), "leader" (why: "difference", "tie", "raised", "missing_page"), "final", "excused" (why: the reason).
-# marker1, marker2, marker3: people whose marks stand. seed: "", or the trials it serves. how, markers: of the final
-# mark.
-# version: counts changes of what is final; written: the version that the run store has.
+# was read. engine_*: the model's or rule's own mark (marker 0), under version engine_rubric of the exam, which
+# engine_by put in force ("" for the first). state: "first", "second", "third" (awaits a person in that role), "leader"
+# (why: "difference", "tie", "raised", "missing_page"), "final", "excused" (why: the reason). marker1, marker2,
+# marker3: people whose marks stand. seed: "", or the trials it serves. how, markers: of the final mark. version:
+# counts changes of what is final; written: the version that the run store has.
 answer = Table(
     "mark_answer",
     metadata,
@@ -66,6 +66,8 @@ answer = Table(
     Column("engine_status", String, nullable=False),
     Column("engine_marker", String, nullable=False),
     Column("engine_criteria", Text, nullable=False),
+    Column("engine_rubric", Integer, nullable=False, server_default="1"),
+    Column("engine_by", String, nullable=False, server_default=""),
     Column("state", String, nullable=False),
     Column("why", String, nullable=False, server_default=""),
     Column("marker1", String, nullable=False, server_default=""),
@@ -96,6 +98,8 @@ Index(
     sqlite_where=answer.c.version > answer.c.written,
     postgresql_where=answer.c.version > answer.c.written,
 )
+
+NO_LEASE = {"lease_actor": "", "lease_token": "", "lease_since": "", "lease_until": ""}
 
 # Where an answer comes from, and whose it is: as grader.store.decisions names answers.
 origin = Table(

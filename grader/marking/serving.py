@@ -187,6 +187,26 @@ def lease_group(database: Database, exam: str, actor: str, name: str) -> list[Se
         return [_serve(connection, exam, actor, one, chosen, len(ids)) for one in ordered]
 
 
+def lease_these(connection: Connection, exam: str, actor: str, item: str, names: Sequence[str]) -> list[Served]:
+    """Those of the answers that the marker can have, leased to him under one token each, in the order of the queue."""
+    chosen = item_settings(connection, exam, item)
+    c = schema.answer.c
+    found = []
+    for name in names:
+        own = connection.execute(
+            select(schema.answer).where(c.exam == exam, c.name == name, c.lease_actor == actor, c.state.in_(_ROLES))
+        ).mappings()
+        row = own.first()
+        if row is None:
+            free = select(c.id).where(_free(exam, actor, item), c.name == name, c.state.in_(_ROLES))
+            taken = _take(connection, free.with_for_update(skip_locked=True), actor, chosen)
+        else:
+            taken = _renewed(connection, dict(row), chosen)
+        if taken is not None:
+            found.append(_serve(connection, exam, actor, taken, chosen, 1))
+    return found
+
+
 # leases
 
 
@@ -257,8 +277,7 @@ def _release(connection: Connection, exam: str, actor: str, names: Sequence[str]
     where = (c.lease_actor == actor) & (c.exam == exam)
     if names:
         where &= c.name.in_(names)
-    free = {"lease_actor": "", "lease_token": "", "lease_since": "", "lease_until": ""}
-    connection.execute(update(schema.answer).where(where).values(**free))
+    connection.execute(update(schema.answer).where(where).values(**schema.NO_LEASE))
 
 
 def _anything_open(connection: Connection, exam: str, actor: str, item: str) -> bool:
@@ -280,7 +299,7 @@ def _serve(
         c = schema.answer.c
         alike = (c.cluster == row["cluster"]) & (c.state == row["state"]) & _free(exam, actor, row["item"])
         waiting = connection.scalar(select(func.count()).where(alike)) or 1
-    proposal = _proposal(row) if shows_proposal(chosen.scheme, row["state"]) else None
+    proposal = proposal_of(row) if shows_proposal(chosen.scheme, row["state"]) else None
     return _shown(row, row["lease_token"], row["lease_until"], proposal, waiting, "")
 
 
@@ -288,7 +307,7 @@ def _trial(connection: Connection, one: trials.OnDesk) -> Served:
     """A seed looks like any other answer: it has a proposal where others have one."""
     row = connection.execute(select(schema.answer).where(schema.answer.c.id == one.answer)).mappings().one()
     chosen = item_settings(connection, row["exam"], row["item"])
-    proposal = _proposal(row) if shows_proposal(chosen.scheme, "first") else None
+    proposal = proposal_of(row) if shows_proposal(chosen.scheme, "first") else None
     shown = one.trial if one.trial != "seed" else ""
     return _shown(row, one.token, now(timedelta(minutes=chosen.lease)), proposal, 1, shown)
 
@@ -318,7 +337,8 @@ def _shown(
     )
 
 
-def _proposal(row: Any) -> Proposed:
+def proposal_of(row: Any) -> Proposed:
+    """The engine's own mark, of a row of mark_answer."""
     criteria = tuple(
         CriterionMark(id_, mark, confidence, tuple(evidence) if evidence else None)
         for id_, mark, confidence, evidence in json.loads(row["engine_criteria"])

@@ -113,8 +113,8 @@ def _final(found: Final) -> dict[str, Any]:
 
 
 def _by_rule(held: Mapping[str, Any]) -> dict[str, Any]:
-    markers = json.dumps([held["engine_marker"]])
-    return {"state": "final", "mark": held["engine_mark"], "how": "rule", "markers": markers}
+    how, marker = ("rule", held["engine_marker"]) if not held["engine_by"] else ("revision", held["engine_by"])
+    return {"state": "final", "mark": held["engine_mark"], "how": how, "markers": json.dumps([marker])}
 
 
 def settle_answers(

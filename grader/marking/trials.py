@@ -59,8 +59,9 @@ def make_seed(
         event = {"kind": "definitive", "giver": "leader", "mark": mark, "criteria": settling.criteria_text(criteria)}
         base = {"exam": exam, "item": row.item, "answer": row.id, "at": now(), "actor": leader, "rubric": version}
         connection.execute(insert(schema.event).values(**base, **event))
-        free = {"lease_actor": "", "lease_token": "", "lease_since": "", "lease_until": ""}
-        connection.execute(update(schema.answer).where(schema.answer.c.id == row.id).values(seed=use, **free))
+        connection.execute(
+            update(schema.answer).where(schema.answer.c.id == row.id).values(seed=use, **schema.NO_LEASE)
+        )
         settling.settle_answers(connection, exam, [row.id], chosen)
 
 
