@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from grader.centre import marking, words
+from grader.centre import items, leading, leading_words, marking, together, words
 
 rooms = APIRouter()
-for part in (marking,):
+for part in (together, marking, items, leading):
     rooms.include_router(part.rooms)
 
-WORDS = {**words.WORDS}
+WORDS = {**words.WORDS, **leading_words.WORDS}

@@ -40,6 +40,54 @@ WORDS: dict[str, tuple[str, str]] = {
     "trial_qualification": ("Qualification", "资格考核"),
     "blind_note": ("You mark this answer without a proposal.", "本份作答不显示建议分。"),
     "alike_n": ("{count} answers read alike", "{count} 份作答相同或相近"),
+    "split": ("Make those taken out a group of their own", "将排除的作答另成一组"),
+    "split_done": ("{count} answers are a group of their own now.", "已将 {count} 份作答另成一组。"),
+    "split_some": ("Take some out, and leave some.", "请勾选部分作答，并保留其余。"),
+    "groups_short": ("groups", "分组"),
+    "all_groups": ("All groups", "全部分组"),
+    "groups_note": (
+        "Answers that read the same stand together in the queue and can be marked together.",
+        "相同作答在队列中相邻，可一起评分。",
+    ),
+    "no_groups": ("No two answers that wait read the same.", "没有相同的待评作答。"),
+    "near_title": ("Nearly the same", "相近作答"),
+    "near_note": (
+        "Different by a few characters, with the same numbers and the same yes or no. Make one group of those that "
+        "deserve the same mark.",
+        "仅差少量字符，且数字与肯定否定一致。应得同分的，可合并为一组。",
+    ),
+    "no_near": ("No groups are nearly the same.", "没有相近的分组。"),
+    "merge": ("Make one group of them", "合并为一组"),
+    "merged": ("{count} groups are one now.", "已合并 {count} 组。"),
+    "merge_two": ("Choose two or more groups.", "请至少选择两组。"),
+    "sure_how": (
+        "A random sample of {sample} is drawn from the proposals with a confidence of {least} or more. You confirm or "
+        "correct each. If at most {disagree} of them lie more than {tolerance} from yours, the rest is accepted in "
+        "your name.",
+        "从置信度不低于 {least} 的建议分中随机抽取 {sample} 份，由您逐份确认或改正。与您的给分相差超过 "
+        "{tolerance} 的不多于 {disagree} 时，其余以您的名义采纳。",
+    ),
+    "draw_sample": ("Draw the sample", "抽取样本"),
+    "sure_blind": (
+        "Markers of this item are blind to the model, so nothing can be accepted in bulk.",
+        "本题评卷人不可见建议分，不能批量采纳。",
+    ),
+    "nothing_sure": ("No proposal waits that the model is this sure of.", "没有达到该置信度的待采纳建议分。"),
+    "sample_of": ("random sample of {count}", "随机样本 {count} 份"),
+    "sample_note": (
+        "Confirm or correct each mark. The marks of the sample are saved in any case.",
+        "请逐份确认或改正。样本的给分均会保存。",
+    ),
+    "sample_used": ("This sample was used.", "该样本已使用。"),
+    "sample_accept": ("Save these, accept the other {count}", "保存样本，采纳其余 {count} 份"),
+    "sample_differs": (
+        "Your marks for the sample are saved. Too many differ from the model's: the rest is not accepted.",
+        "样本给分已保存。与建议分差异过多，其余未采纳。",
+    ),
+    "bad_mark_step": (
+        "A mark is a number from 0 to {max} in steps of {step}.", "分数须为 0 至 {max}、以 {step} 为单位。"
+    ),
+    "marker_model": ("Model", "模型"),
     "you_gave": ("You gave", "您的给分"),
     "definitive": ("Definitive mark", "标准分"),
     "practice_exact": ("Exactly the definitive mark.", "与标准分一致。"),
