@@ -27,7 +27,7 @@ from grader.scoring.lexical import LexicalScorer
 from grader.scoring.network import Network, Output, Provider
 from grader.scoring.stacking import Signals, signals
 from grader.scoring.task import Criterion, Judgement, Task, addressed
-from grader.scoring.text import View
+from grader.scoring.text import View, look
 
 REFERENCES = 3  # read by the encoder, of those an item has
 WINDOWS = 4  # stretches that are read of a long answer
@@ -59,6 +59,14 @@ class EncoderScorer:
         task = _EncoderTask(item, language, self)
         cached = lru_cache(maxsize=None)(task.mark)
         return [addressed(cached(response.text, response.confidence), response) for response in responses]
+
+    def weighed(self, item: ShortAnswerItem, language: str, text: str) -> tuple[list[np.ndarray], Signals]:
+        """For fitting confidence: the mark distribution of each criterion, and the signals but for agreement, of a
+        text that has tokens."""
+        task, answer = _EncoderTask(item, language, self), look(text)
+        sight = self.lexical.extractor.sight
+        judged, _ = task.judge(answer, sight(item.prompt), [sight(one) for one in task.whole])
+        return [one.masses for one in judged], task.signals(judged, 0.5)
 
     def read(self, question: str, reference: str, answer: str) -> Output:
         """One answer beside one reference, each cut at its limit of tokens."""
@@ -110,7 +118,7 @@ class _EncoderTask(Task):
         if any(one.conflict for one in judged):
             raised.append("contradiction")
         found = [self._judgement(one, marks) for one, marks in zip(judged, self._marks(), strict=True)]
-        apart = self._signals([one.reading for one in judged], 0.5)
+        apart = self.signals(found, 0.5)
         if max(apart.apart, apart.inner) >= self.stack.apart:
             raised.append("heads_disagree")
         return list(found), raised
@@ -144,12 +152,11 @@ class _EncoderTask(Task):
 
     def confidence(self, judged: Sequence[Judgement], reach: int, agreement: float) -> float:
         path, strict = "rubric" if self.criteria else "holistic", "tolerant" if reach else "exact"
-        readings = [one.reading for one in judged if isinstance(one, _Judged)]
-        return self.stack.sure(f"{path}/{strict}", self._signals(readings, agreement))
+        return self.stack.sure(f"{path}/{strict}", self.signals(judged, agreement))
 
-    def _signals(self, readings: Sequence[Reading | None], agreement: float) -> Signals:
-        """The mean signals of several criteria; one that nothing in the answer speaks to gives none."""
-        known = [one for one in readings if one is not None]
+    def signals(self, judged: Sequence[Judgement], agreement: float) -> Signals:
+        """The mean signals of the criteria."""
+        known = [one.reading for one in judged if isinstance(one, _Judged) and one.reading is not None]
         there = [signals(one.output.steps, one.output.classes, one.lexical[:4], agreement) for one in known]
         if not there:
             return Signals(agreement, 0.0, 0.0, 0.0)

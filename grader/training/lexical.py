@@ -138,7 +138,9 @@ def settle(
         )
         for place, row in enumerate(rows)
     ]  # fmt: skip
-    limits = validation.choose_limits(rows, measures, validation.natural(rows, held.passes), Calibration(knots))
+    natural, calibration = validation.natural(rows, held.passes), Calibration(knots)
+    sure = np.array([calibration.apply(one.kind, one.raw) for one in natural])
+    limits = validation.choose_limits(rows, measures, natural, sure)
     limit = validation.contradiction_limit(rows, held.passes)
     rates = validation.flag_rates(rows, measures, limits)
     return {"limits": asdict(limits), "three_way": limit, "calibration": knots, "right_answers_flagged": rates}

@@ -139,11 +139,11 @@ def choose_limits(
     rows: Sequence[Row],
     measures: Sequence[triage.Measures],
     decisions: Sequence[Decision],
-    calibration: odds.Calibration,
+    sure: np.ndarray,
 ) -> triage.Limits:
-    """Limits of the flags. decisions: on the natural scales. A measured flag is placed where it meets at most
-    RIGHT_FLAGGED of the fully right answers; the confidence limit where accepted marks keep RISK."""
-    sure = np.array([calibration.apply(d.kind, d.raw) for d in decisions])
+    """Limits of the flags. decisions: on the natural scales; sure: their calibrated confidences. A measured flag is
+    placed where it meets at most RIGHT_FLAGGED of the fully right answers; the confidence limit where accepted marks
+    keep RISK."""
     right = np.array([d.right for d in decisions], float)
     full = [measure for row, measure in zip(rows, measures, strict=True) if row.score >= 0.999]
 

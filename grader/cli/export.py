@@ -1,0 +1,55 @@
+"""`grader export`: a trained network becomes a scorer that marks exams."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from grader.errors import ExitCode, UsageError
+
+
+@click.command()
+@click.argument("run", metavar="RUN", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Bundle to write.")
+@click.option(
+    "--data",
+    envvar="GRADER_DATA",
+    default="../shared/data",
+    show_default=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The folder that holds asag/.",
+)
+@click.option(
+    "--weights",
+    type=click.Choice(["int8", "fp16", "fp32"]),
+    default="int8",
+    show_default=True,
+    help="How weights are stored; arithmetic is float32 in any case.",
+)
+@click.option(
+    "--dynamic",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write a network of int8 arithmetic here, for comparison only: its marks depend on the processor.",
+)
+@click.option("--rubrics", default=300, show_default=True, help="Answers marked under made rubrics; 0 for none.")
+def command(run: Path, out: Path, data: Path, weights: str, dynamic: Path | None, rubrics: int) -> int:
+    """Make a scorer of RUN, the folder that `grader train` wrote. Needs the extra `train`.
+
+    The graph is checked against PyTorch on every held-out answer; confidence and flags are fitted on them.
+    """
+    import json
+    from importlib.util import find_spec
+
+    if find_spec("torch") is None or find_spec("onnx") is None:
+        raise UsageError("exporting needs torch and onnx", "pip install 'grader[train]'")
+    from grader.training import export, shipping
+
+    def say(message: str) -> None:
+        click.echo(message, err=True)
+
+    report = shipping.ship(run, data / "asag", out, weights, rubrics, say)  # type: ignore[arg-type]
+    if dynamic is not None:
+        export.dynamic_int8(out, dynamic)
+    click.echo(json.dumps(report, ensure_ascii=False, indent=1))
+    return ExitCode.DONE

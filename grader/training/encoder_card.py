@@ -1,0 +1,98 @@
+"""The model card of a bundle, written by the run that made it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from grader.training import sets
+from grader.training.card import table
+from grader.training.validation import RIGHT_FLAGGED, RISK
+
+_BASES = {
+    "minilm": "all-MiniLM-L6-v2 (6 layers, hidden 384), Apache-2.0",
+    "e5": "multilingual-e5-small (12 layers, hidden 384), MIT, expanded from 4-bit weights",
+}
+_TEXT = """# Short-answer scorer "{name}" ({version})
+
+A small cross-encoder that reads reference answer (or criterion), student's answer and question together and
+proposes a mark for short answers in {languages}, beside the lexical scorer. Its marks are proposals, never final.
+
+Base: {base}. Written by the run that made it; do not edit.
+
+## Files
+| file | MB | SHA-256 |
+| --- | --- | --- |
+{files}
+
+Weights are stored as {weights}; all arithmetic is float32.
+
+## Data
+| set | language | training answers | licence |
+| --- | --- | --- | --- |
+{data}
+
+Sets under CC BY-SA (SciEntsBank, Beetle, STS benchmark) ask for attribution: Dzikovska et al. 2013 (SemEval task 7);
+Cer et al. 2017. No data without an open licence took part. Test parts took no part in anything here.
+
+## Recipe
+```json
+{recipe}
+```
+
+## Export
+The graph agrees with PyTorch (same rounded weights) on {inputs} different inputs of {rows} held-out rows; the greatest
+difference of a probability is {parity:.1e}. Rounding the weights for the file moves a probability by at most
+{moved:.1e} (mean {moved_mean:.1e}) and changes {changed} 3-way and {changed_2} correct-or-not labels.
+
+## Held-out questions
+Predicted by networks that never saw the question; the few stacking numbers were fitted on these rows. `ece`: of the
+confidence that a mark is within the tolerance, on the scale that the humans used.
+{figures}
+
+### Each set judged with numbers fitted on the others
+{left_out}
+{rubrics}
+## Limits of flags
+Measured flags stand where at most {right:.0%} of the fully right held-out answers carry each of them; the confidence
+limit is the least at which at most {risk:.0%} of the accepted marks are off by more than the tolerance, every set
+weighing alike.
+```json
+{limits}
+```
+Stacking: `{stacking}`
+
+## Known limits
+- Trained on school science, electricity and computer networks (en); computer science, logistics and statistics,
+  partly machine-translated (zh). Elsewhere it is less sure than it should be, or surer.
+- No public set has human marks for single criteria: rubric marks are validated on their totals, with the points of
+  reference answers standing in for criteria.
+- Answers beyond {answer} tokens are read in stretches; what needs two stretches together is not understood.
+"""
+_RUBRICS = """
+### Under rubrics made of reference answers
+`ece_borrowed`: with the confidence of holistic marks, before rubrics had their own.
+{table}
+"""
+
+
+def write(numbers: Mapping[str, Any], report: Mapping[str, Any]) -> str:
+    """The card as Markdown."""
+    made, fitted = report["export"], report["stacking"]
+    data = [
+        f"| {name} | {sets.SETS[name].language} | {count} | {sets.SETS[name].licence} |"
+        for name, count in report["answers"].items()
+    ]
+    files = [f"| {name} | {made['megabytes'][name]} | `{digest}` |" for name, digest in numbers["sha256"].items()]
+    rubrics = _RUBRICS.format(table=table(report["rubrics"])) if report.get("rubrics") else ""
+    left_out = table(fitted["left_out"]) if fitted["left_out"] else "There is only one set."
+    return _TEXT.format(
+        name=numbers["name"], version=numbers["version"], languages=" and ".join(numbers["languages"]),
+        base=_BASES[numbers["base"]], files="\n".join(files), weights=numbers["weights"], data="\n".join(data),
+        recipe=json.dumps(report["recipe"]), inputs=made["inputs"], rows=made["rows"], parity=made["parity"],
+        moved=made["rounding_moves"], moved_mean=made["rounding_moves_mean"], changed=made["labels_changed_3way"],
+        changed_2=made["labels_changed_2way"], figures=table(fitted["figures"]), left_out=left_out, rubrics=rubrics,
+        right=RIGHT_FLAGGED, risk=RISK, limits=json.dumps(numbers["limits"]), stacking=json.dumps(numbers["stacking"]),
+        answer=numbers["lengths"]["answer"],
+    )  # fmt: skip

@@ -1,0 +1,176 @@
+"""From a training run to a bundle that marks exams: `grader export RUN --out FOLDER`.
+
+Weights are rounded for the file (int8 an output channel by default) and the very same rounded weights are given to
+PyTorch: the graph must agree with it on every row of the check, or nothing is written. How far rounding itself
+moves the network is reported beside that.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+
+from grader.errors import ModelError, UsageError
+from grader.resources import sha256
+from grader.scoring.bundle import NETWORK, NUMBERS, TOKENIZER, VERSION
+from grader.scoring.encoding import Encoded, Encoding, Lengths
+from grader.scoring.network import Network
+from grader.scoring.stacking import UNFITTED
+from grader.training import bases, cross_encoder, fine_tune, onnx_graph, vocabulary
+from grader.training.rows import Row
+
+PARITY = 1e-4  # greatest difference of a probability from PyTorch's
+_FLOATS = {"DefaultTensorType": onnx.TensorProto.FLOAT}  # of values whose type cannot be inferred
+_WORDS = "base.embeddings.word_embeddings.weight"
+_SHAPE = {"minilm": (12, 1e-12), "e5": (12, 1e-12)}  # attention heads, epsilon of layer norm
+# Where nothing was fitted, no mark is sure enough and no measured flag is raised.
+_UNLIMITED = {
+    "confidence": 1.0, "boundary": 0.0, "copied": 2.0, "off_topic": -1.0, "unknown": 2.0, "polarity": 2.0,
+    "both": 2.0, "contradiction": 2.0, "scrambled": 2.0, "silent": 2.0,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network and what it reads. tokenizer: its vocabulary is that of the state's embeddings."""
+
+    name: str
+    base: bases.Name
+    languages: tuple[str, ...]
+    state: Path
+    tokenizer: Path
+    pooling: cross_encoder.Pooling
+    lengths: Lengths
+
+
+def export(
+    trained: Trained, rows: Sequence[Row], out: Path, kind: onnx_graph.Weights, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """Write encoder.onnx, tokenizer.json and an unfitted encoder.json into `out`; returns what was measured.
+
+    rows: every one is read by PyTorch and by the graph. Raises ModelError if they differ by more than PARITY (and
+    writes nothing), UsageError if the state and the tokenizer do not belong together."""
+    heads, epsilon = _SHAPE[trained.base]
+    model = cross_encoder.load(trained.state, heads, epsilon, trained.pooling)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        state, dropped = _trim(trained, model, folder / TOKENIZER)
+        lengths = trained.lengths
+        positions = lengths.question + lengths.reference + lengths.answer + 4
+        notes = {"version": VERSION, "name": trained.name, "base": trained.base, "weights": kind}
+        graph = onnx_graph.build(state, heads, epsilon, trained.pooling, positions, kind, notes)
+        onnx.checker.check_model(graph)
+        (folder / NETWORK).write_bytes(graph.SerializeToString(deterministic=True))
+        encoding = Encoding.load(folder / TOKENIZER, lengths)
+        inputs = list(dict.fromkeys(cross_encoder.encode(encoding, row) for row in rows))
+        say(f"checking {len(inputs)} different inputs of {len(rows)} rows")
+        found = _compare(model, state, Network(folder / NETWORK), inputs, kind)
+        if found["parity"] > PARITY:
+            what = f"the graph differs from PyTorch by {found['parity']:.1e} in a probability"
+            raise ModelError(what, "export with the versions of torch and onnxruntime that the train extra names")
+        numbers = {
+            "version": VERSION, "name": trained.name, "base": trained.base, "languages": list(trained.languages),
+            "pooling": trained.pooling, "lengths": asdict(lengths), "weights": kind,
+            "sha256": {name: sha256(folder / name) for name in (NETWORK, TOKENIZER)},
+            "stacking": UNFITTED, "limits": _UNLIMITED,
+        }  # fmt: skip
+        out.mkdir(parents=True, exist_ok=True)
+        for name in (NETWORK, TOKENIZER):
+            shutil.copyfile(folder / name, out / name)
+    write_numbers(numbers, out)
+    megabytes = {name: round((out / name).stat().st_size / 1e6, 2) for name in (NETWORK, TOKENIZER)}
+    return {"weights": kind, "pieces_dropped": dropped, "rows": len(rows), **found, "megabytes": megabytes}
+
+
+def write_numbers(numbers: dict[str, Any], out: Path) -> None:
+    """encoder.json, readable and in a fixed order."""
+    text = json.dumps(numbers, ensure_ascii=False, indent=1) + "\n"
+    (out / NUMBERS).write_text(text, encoding="utf-8")
+    sha256.cache_clear()
+
+
+def _trim(trained: Trained, model: cross_encoder.CrossEncoder, to: Path) -> tuple[dict[str, np.ndarray], int]:
+    """Write the tokenizer with the pieces of the languages only; returns the state with their embeddings."""
+    whole = vocabulary.read(trained.tokenizer)
+    state = {name: value.numpy() for name, value in model.state_dict().items()}
+    have, names = len(state[_WORDS]), vocabulary.pieces(whole)
+    if have < len(names):
+        what = f"the state has {have} embeddings, its tokenizer {len(names)} pieces"
+        raise UsageError(what, "give the tokenizer.json that the network was trained with (--tokenizer)")
+    kept = vocabulary.of_languages(whole, trained.languages)
+    vocabulary.write(vocabulary.trimmed(whole, kept), to)
+    words = model.base.get_input_embeddings()  # type: ignore[operator]
+    words.weight = torch.nn.Parameter(words.weight.detach()[torch.from_numpy(kept)].clone())
+    return {**state, _WORDS: state[_WORDS][kept]}, len(names) - len(kept)
+
+
+def _compare(
+    model: cross_encoder.CrossEncoder,
+    state: dict[str, np.ndarray],
+    network: Network,
+    inputs: Sequence[Encoded],
+    kind: onnx_graph.Weights,
+) -> dict[str, Any]:
+    """The graph beside PyTorch, with the rounded weights and with those that were trained."""
+    plain = [(list(one.ids), list(one.types)) for one in inputs]
+    before = fine_tune.predict(model, plain)
+    same = {
+        name: torch.from_numpy(onnx_graph.expanded(*onnx_graph.rounded(value, kind)))
+        if onnx_graph.is_rounded(name, value)
+        else torch.from_numpy(value)
+        for name, value in state.items()
+    }
+    model.load_state_dict(same)
+    expected = fine_tune.predict(model, plain)
+    outs = [network.read(one) for one in inputs]
+    given = np.array([[*out.steps, *out.classes] for out in outs])
+    full = (given[:, 3] > 0.5) != (before[:, 3] > 0.5)
+    named = given[:, 4:].argmax(1) != before[:, 4:].argmax(1)
+    return {
+        "inputs": len(inputs),
+        "parity": float(np.abs(given - expected).max()),
+        "rounding_moves": float(np.abs(given - before).max()),
+        "rounding_moves_mean": float(np.abs(given - before).mean()),
+        "labels_changed_2way": int(full.sum()),
+        "labels_changed_3way": int(named.sum()),
+    }
+
+
+def dynamic_int8(bundle: Path, to: Path) -> None:
+    """Write the bundle's network with products in int8 (activations quantised as they come, per tensor; weights per
+    channel): faster, but its results change with the batch and the processor, so it never gives the mark of record."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    with tempfile.TemporaryDirectory() as scratch:
+        plain = Path(scratch) / NETWORK
+        onnx.save(_unpacked(onnx.load(str(bundle / NETWORK))), str(plain))
+        quantize_dynamic(str(plain), str(to), weight_type=QuantType.QInt8, per_channel=True, extra_options=_FLOATS)
+
+
+def _unpacked(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The graph with its matrices in float32: what the runtime makes of stored ones when it loads them."""
+    held = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    kept = []
+    for node in model.graph.node:
+        source = held.get(node.input[0])
+        if node.op_type == "Cast" and source is not None:
+            held[node.output[0]] = source.astype(np.float32)
+        elif node.op_type == "Mul" and source is not None and node.input[1] in held:
+            held[node.output[0]] = source * held[node.input[1]]
+        else:
+            kept.append(node)
+    used = {name for node in kept for name in node.input}
+    tensors = [onnx.numpy_helper.from_array(value, name) for name, value in held.items() if name in used]
+    del model.graph.node[:], model.graph.initializer[:]
+    model.graph.node.extend(kept)
+    model.graph.initializer.extend(tensors)
+    return model
