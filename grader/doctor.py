@@ -30,6 +30,7 @@ def examine() -> list[Finding]:
         *(_package(name) for name in ("numpy", "opencv-python-headless", "onnxruntime", "pypdfium2", "zxing-cpp")),
         _tried("handwriting (ppocr)", lambda: _engine("ocr", "ppocr")),
         _tried("short answers (lexical)", lambda: _engine("scorer", "lexical")),
+        _tried("short answers (encoder)", _encoders),
         _tried("example exams", _exams),
         _tried("print font", _font),
         _disk(),
@@ -57,6 +58,14 @@ def _tried(what: str, attempt: Callable[[], str]) -> Finding:
 def _engine(kind: registry.Kind, name: str) -> str:
     models: dict[str, str] = registry.create(kind, name).models()
     return ", ".join(f"{model} {digest[:12]}" for model, digest in models.items())
+
+
+def _encoders() -> str:
+    from grader.scoring import choose
+
+    found = [one for one in ("zh", "en") if choose.resolve(choose.AUTO, one) == "encoder"]
+    read = [f"{one}: {len(choose.create('encoder', one).models())} files" for one in found]
+    return ", ".join(read) or "none: short answers are marked by the lexical scorer"
 
 
 def _exams() -> str:

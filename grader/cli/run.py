@@ -26,7 +26,7 @@ import click
 @click.option("--workers", type=click.IntRange(1), help="Worker processes; one a core by default.")
 @click.option("--executor", default="local", show_default=True, help="Where pages are read: local or serial.")
 @click.option("--ocr", default="ppocr", show_default=True, help="OCR engine.")
-@click.option("--scorer", default="lexical", show_default=True, help="Scorer of short answers.")
+@click.option("--scorer", default="auto", show_default=True, help="Scorer of short answers: encoder or lexical.")
 @click.option("--pdf-dpi", default=200, show_default=True, type=click.IntRange(72, 600), help="For vector PDF pages.")
 @click.option(
     "--page-seconds",

@@ -15,9 +15,10 @@ from grader.errors import ExitCode, UsageError
 @click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="MARKS.jsonl to write.")
 @click.option(
     "--scorer",
-    default="lexical",
+    default="auto",
     show_default=True,
-    help="Scorer of short answers; none leaves them to people.",
+    help="Scorer of short answers: encoder or lexical (auto: encoder where one reads the exam's language); "
+    "none leaves them to people.",
 )
 def command(exam: Path, responses: Path, out: Path, scorer: str) -> int:
     """Mark responses: a row {"candidate", "item", "text"} in, the same row with its mark out, in order.
@@ -31,7 +32,7 @@ def command(exam: Path, responses: Path, out: Path, scorer: str) -> int:
     from grader.cli.output import check_output_file
     from grader.exam.exam import ShortAnswerItem
     from grader.exam.load import load_exam
-    from grader.scoring import rows
+    from grader.scoring import choose, rows
     from grader.scoring.marking import mark_responses
 
     loaded = load_exam(exam)
@@ -41,9 +42,9 @@ def command(exam: Path, responses: Path, out: Path, scorer: str) -> int:
     if not usable:
         raise UsageError(f"{responses}: no row can be used; line {given[0].line}: {given[0].problem}", "see the format")
     short = {item.id for item in loaded.items if isinstance(item, ShortAnswerItem)}
-    known = scorer in registry.ENGINES["scorer"]  # a mistyped name is refused even where none is needed
+    known = scorer in {*registry.ENGINES["scorer"], choose.AUTO}  # a mistyped name is refused even where none is needed
     needed = scorer != "none" and (not known or any(response.item in short for response in usable))
-    marks = iter(mark_responses(loaded, usable, registry.create("scorer", scorer) if needed else None))
+    marks = iter(mark_responses(loaded, usable, choose.create(scorer, loaded.exam.language) if needed else None))
 
     written = []
     counts: Counter[str] = Counter()

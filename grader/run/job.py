@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grader.errors import FormError, Problem
 from grader.exam.exam import Exam
 from grader.exam.form import Form
-from grader.scoring import marking
+from grader.scoring import choose, marking
 
 if TYPE_CHECKING:
     from grader.reading.roster import Roster
@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 class Settings:
     """Settings that can change a mark; stored with the run, and a resumed run must have the same.
 
-    ocr, scorer: names in grader.registry. pdf_dpi: resolution at which vector PDF pages are rendered.
+    ocr, scorer: names in grader.registry; the scorer "auto" is the best there is for the exam's language.
+    pdf_dpi: resolution at which vector PDF pages are rendered.
     marking: when a reading is too doubtful for its mark to be final.
     """
 
     ocr: str = "ppocr"
-    scorer: str = "lexical"
+    scorer: str = choose.AUTO
     pdf_dpi: int = 200
     marking: marking.Settings = field(default_factory=marking.Settings)
 
@@ -40,6 +41,10 @@ class Job:
     form_folder: Path
     roster: Roster | None = None
     settings: Settings = Settings()
+
+    def __post_init__(self) -> None:
+        scorer = choose.resolve(self.settings.scorer, self.exam.exam.language)  # a run records what it was marked by
+        object.__setattr__(self, "settings", replace(self.settings, scorer=scorer))
 
     def describe(self) -> dict[str, Any]:
         """What identifies the run in its store: a resumed run must describe itself the same way."""

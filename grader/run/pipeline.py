@@ -23,6 +23,7 @@ from grader.flags import FLAGS
 from grader.ocr.protocol import OCREngine
 from grader.records import Box, Outcome, Page, PageRef, PageResult, Reading, Registration, Response, Transcription
 from grader.run.job import Job
+from grader.scoring import choose
 from grader.scoring.protocol import Scorer
 
 if TYPE_CHECKING:
@@ -49,8 +50,7 @@ class PageReader:
         """The scorer of short answers, or None where the exam has none."""
         if not any(isinstance(item, ShortAnswerItem) for item in self.job.exam.items):
             return None
-        scorer: Scorer = registry.create("scorer", self.job.settings.scorer)
-        return scorer
+        return choose.create(self.job.settings.scorer, self.job.exam.exam.language)
 
     def models(self) -> dict[str, str]:
         """Name of each weight file this job uses → its SHA-256."""
