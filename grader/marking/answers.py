@@ -41,7 +41,8 @@ class BroughtIn:
 def bring_in(database: Database, exam: str, run: RunStore, actor: str) -> BroughtIn:
     """Take the answers of a settled run into marking. What a rule or a person made final in the run is final here.
 
-    The first time, the run's exam becomes version 1 of the exam. Raises Destroys if the run is of another exam.
+    The first time, the run's exam becomes version 1 of the exam; where a later version is in force, what is new is
+    marked by rule and model under that one. Raises Destroys if the run is of another exam.
     """
     shown = Exam.model_validate(run.meta()["exam"])
     with database.begin() as connection:
@@ -61,7 +62,12 @@ def bring_in(database: Database, exam: str, run: RunStore, actor: str) -> Brough
         added += len(new)
     gone = [id_ for name, (id_, _) in known.items() if name not in seen]
     with database.begin() as connection:
-        return BroughtIn(added, _excuse_gone(connection, exam, actor, gone))
+        brought = BroughtIn(added, _excuse_gone(connection, exam, actor, gone))
+    if added:
+        from grader.marking.revising import catch_up
+
+        catch_up(database, exam, run)
+    return brought
 
 
 def current_exam(connection: Connection, exam: str) -> tuple[int, Exam]:

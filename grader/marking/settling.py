@@ -76,10 +76,12 @@ def standing(events: Iterable[Any]) -> Standing:
 
 def project(held: Mapping[str, Any], stands: Standing, chosen: ItemSettings) -> dict[str, Any]:
     """The derived columns of an answer. held: its row as it is."""
-    people = [given.marker for given in stands.marks if given.by == "person"][:3]
+    # Under another version of the exam the model may have nothing to say: then what it said before counts no more.
+    marks = [given for given in stands.marks if given.by != "model" or held["engine_mark"] is not None]
+    people = [given.marker for given in marks if given.by == "person"][:3]
     first, second, third = (*people, "", "", "")[:3]
-    above = any(given.by in ("leader", "appeal") for given in stands.marks)
-    found = resolve(chosen.scheme, stands.marks)
+    above = any(given.by in ("leader", "appeal") for given in marks)
+    found = resolve(chosen.scheme, marks)
     values: dict[str, Any] = {"marker1": first, "marker2": second, "marker3": third, "comment": stands.comment}
     values |= {"mark": None, "how": "", "markers": "[]", "criteria": None, "why": ""}
     if stands.excused:
