@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from grader.centre import views
 from grader.centre.views import OnDesk, path_of
@@ -33,13 +33,22 @@ class Held:
     state: str
 
 
-def view(database: Database, run: RunStore, exam: ExamPlace, shown: Exam, case: Case, typed: Typed | None) -> OnDesk:
-    """The answer's page, without a lease: the leader takes none."""
+def view(
+    database: Database,
+    run: RunStore,
+    exam: ExamPlace,
+    shown: Exam,
+    case: Case,
+    typed: Typed | None,
+    proposed: bool = True,
+) -> OnDesk:
+    """The answer's page, without a lease: the leader takes none. proposed: the model's mark may be seen."""
     place = next(at for at, item in enumerate(shown.items) if item.id == case.item)
     item = shown.items[place]
     rubric = item.rubric if isinstance(item, ShortAnswerItem) else ()
     places = {criterion.id: at for at, criterion in enumerate(rubric)}
-    criteria = case.proposal.criteria
+    proposal = case.proposal if proposed else views.NONE
+    criteria = proposal.criteria
     path = path_of(exam, place, case.name)
     with database.read() as connection:
         scheme = answers.item_settings(connection, exam.id, item.id).scheme
@@ -47,11 +56,17 @@ def view(database: Database, run: RunStore, exam: ExamPlace, shown: Exam, case: 
         place, item, scheme, case.name, f"/exams/{exam.id}/leader/queue/{case.name}",
         f"{path}/crop.png" if case.crop else "",
         views.evidence(database, run, exam.id, case.name, case.crop, case.text, criteria, places),
-        highlight(case.text, criteria, places), case.proposal, case.flags,
+        highlight(case.text, criteria, places), proposal, case.flags,
         tuple(CriterionView(c.criterion, c.marks, None, keys.criterion_key(at)) for at, c in enumerate(rubric)),
         expected(item), typed or views.as_proposed(Proposed(case.mark, 0.0, "", ()), [c.id for c in rubric]),
         "", "", 1,
     )  # fmt: skip
+
+
+def id_of(connection: Connection, exam: str, name: str) -> int:
+    """The answer's id in the database."""
+    c = schema.answer.c
+    return connection.execute(select(c.id).where(c.exam == exam, c.name == name)).scalar_one()
 
 
 def following(database: Database, exam: str, name: str) -> str:

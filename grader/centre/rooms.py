@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from grader.centre import items, leading, leading_words, marking, together, words
+from grader.centre import (
+    appealing,
+    items,
+    leading,
+    leading_words,
+    marking,
+    release_words,
+    releasing,
+    revising,
+    together,
+    words,
+)
 
 rooms = APIRouter()
-for part in (together, marking, items, leading):
+for part in (together, marking, items, leading, revising, releasing, appealing):
     rooms.include_router(part.rooms)
 
-WORDS = {**words.WORDS, **leading_words.WORDS}
+WORDS = {**words.WORDS, **leading_words.WORDS, **release_words.WORDS}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from sqlalchemy import select
@@ -90,6 +90,11 @@ def on_desk(
         trial=served.trial,
         waiting=served.waiting,
     )
+
+
+def with_typed(view: OnDesk, typed: Typed) -> OnDesk:
+    """The same with other things in its form."""
+    return replace(view, typed=typed)
 
 
 def as_proposed(proposal: Proposed, criteria: Sequence[str]) -> Typed:

@@ -43,14 +43,20 @@ _REMEDIES = {
 def load_exam(path: Path | str) -> Exam:
     """The exam in a YAML file. Raises ExamError with every problem at once; nothing in it is executed."""
     path = Path(path)
-    text = _text(path)
+    return parse_exam(_text(path), str(path))
+
+
+def parse_exam(text: str, where: str) -> Exam:
+    """The exam in a text of YAML; where: what problems call it. Raises ExamError as `load_exam`."""
+    if len(text.encode()) > yamltree.MAX_BYTES:
+        raise ExamError(where, [Problem("file", "larger than 512 KiB", "an exam file holds text only; split it")])
     try:
         document = yamltree.read(text)
     except yamltree.Unreadable as error:
-        raise ExamError(str(path), _presentable(error.problems)) from error
+        raise ExamError(where, _presentable(error.problems)) from error
     exam, problems = _check(document)
     if exam is None:
-        raise ExamError(str(path), _presentable(problems))
+        raise ExamError(where, _presentable(problems))
     return exam
 
 
