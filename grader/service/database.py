@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from typing import Any
 
-from sqlalchemy import Column, Connection, Engine, MetaData, String, Table, create_engine, event, insert, select
+from sqlalchemy import Column, Connection, Engine, MetaData, String, Table, create_engine, event, func, insert, select
 from sqlalchemy.exc import OperationalError
 
 from grader.errors import StoreError, UsageError
@@ -26,6 +26,7 @@ TABLES = ("grader.service.schema", "grader.marking.schema")
 metadata = MetaData()
 _version = Table("schema_version", metadata, Column("schema", String, primary_key=True))
 
+_MAKING = 0x67726164  # names the lock under which tables are made: any number of our own
 _CONNECTIONS = 40  # as many as there are threads that answer requests
 
 
@@ -90,6 +91,8 @@ def connect(url: str) -> Database:
     engine = _engine(url)
     try:
         with engine.execution_options(writes=True).begin() as connection:
+            if engine.dialect.name == "postgresql":  # of several processes that start at once, one makes the tables
+                connection.execute(select(func.pg_advisory_xact_lock(_MAKING)))
             metadata.create_all(connection)
             install(connection, metadata)
             _same_version(connection)
