@@ -9,12 +9,13 @@ with service_of(tmp_path) as house:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from fastapi.testclient import TestClient
+from sqlalchemy import Engine, event
 
 from grader.exam.load import load_exam
 from grader.service import accounts, exams, sessions
@@ -48,7 +49,7 @@ class Client:
         else:
             with house.service.database.begin() as connection:
                 self.token = sessions.begin(connection, house.ids[login], "testclient")
-        self.http.cookies.set(self._cookie, self.token)
+        self.http.cookies.set(self._cookie, self.token, domain="127.0.0.1", path="/")
 
     @property
     def csrf(self) -> str:
@@ -66,12 +67,12 @@ class Client:
 class House:
     """A service with people in it. ids: login → account id."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, people: Mapping[str, Role]) -> None:
         self.service = service
         self.app = create_app(service)
         self.ids: dict[str, str] = {}
         with service.database.begin() as connection:
-            for login, role in PEOPLE.items():
+            for login, role in people.items():
                 self.ids[login] = accounts.create(connection, login, login.title(), role)
 
     def client(self, login: str | None) -> Client:
@@ -112,11 +113,21 @@ items:
 """
 
 
+def _hurry(engine: Engine) -> None:
+    """Let SQLite not wait for the disk: these tests pull no plug."""
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
+        engine.dispose()
+
+
 @contextmanager
-def service_of(data: Path, url: str | None = None, settings: Settings | None = None) -> Iterator[House]:
-    """A service in `data`; url: of its database, SQLite by default."""
+def service_of(
+    data: Path, url: str | None = None, settings: Settings | None = None, people: Mapping[str, Role] = PEOPLE
+) -> Iterator[House]:
+    """A service in `data`; url: of its database, SQLite by default; people: accounts that are made."""
     service = open_service(data, url, settings)
+    _hurry(service.database.engine)
     try:
-        yield House(service)
+        yield House(service, people)
     finally:
         service.close()

@@ -7,6 +7,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -34,26 +35,29 @@ class Postgres:
             entry = pwd.getpwnam(self._user)
             os.chown(self.folder, entry.pw_uid, entry.pw_gid)
         data = self.folder / "data"
-        quiet = {"stdout": subprocess.DEVNULL, "cwd": self.folder, "user": self._user}
         init = [bin_ / "initdb", "-D", data, "-U", "grader", "--auth=trust", "-E", "UTF8", "--locale=C", "--no-sync"]
-        subprocess.run(init, check=True, **quiet)  # type: ignore[call-overload]
+        self._run(init)
         options = f"-k {self.folder} -c listen_addresses='' -c fsync=off -c max_connections=300"
         start = [bin_ / "pg_ctl", "-D", data, "-w", "-l", self.folder / "log", "-o", options, "start"]
-        subprocess.run(start, check=True, **quiet)  # type: ignore[call-overload]
+        self._run(start)
 
     def url(self) -> str:
         """The address of a new, empty database."""
         name = f"grader{next(self._names)}"
         create = [self._bin / "createdb", "-h", self.folder, "-U", "grader", name]
-        subprocess.run(create, check=True)
+        self._run(create)
         return f"postgresql+psycopg://grader@/{name}?host={self.folder}"
 
     def stop(self) -> None:
         """End it and delete all that it kept."""
         stop = [self._bin / "pg_ctl", "-D", self.folder / "data", "-m", "immediate", "-w", "stop"]
         with suppress(subprocess.CalledProcessError):
-            subprocess.run(stop, check=True, stdout=subprocess.DEVNULL, cwd=self.folder, user=self._user)
+            self._run(stop)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _run(self, command: Sequence[object]) -> None:
+        words = [str(word) for word in command]
+        subprocess.run(words, check=True, stdout=subprocess.DEVNULL, cwd=self.folder, user=self._user)
 
 
 def _other_user() -> str | None:

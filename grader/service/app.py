@@ -77,7 +77,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
     thread = threading.Thread(target=housekeeping, name="housekeeping", daemon=True)
     thread.start()
+    stops = [stop for room in ROOMS if (stop := room.start(service)) is not None]
     yield
+    for stop in stops:
+        stop()
     over.set()
     thread.join()
     service.close()

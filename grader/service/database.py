@@ -21,7 +21,7 @@ from grader.service.guards import install
 from grader.store.refusals import refuse
 
 SCHEMA = "grader-service/1"
-TABLES = ("grader.service.schema", "grader.marking.schema")
+TABLES = ("grader.service.schema", "grader.marking.schema", "grader.homework.schema")
 
 metadata = MetaData()
 _version = Table("schema_version", metadata, Column("schema", String, primary_key=True))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.engine import Row
 
 from grader.exam.exam import Exam
@@ -100,6 +100,13 @@ def create(
     role: Role = "teacher" if kind == "homework" or actor.role == "teacher" else "leader"
     admit(connection, made.id, actor.account, role)
     return made
+
+
+def rename(connection: Connection, exam_id: str, definition: Exam) -> None:
+    """Its definition was changed before anything was read: the row says what its file says."""
+    header = definition.exam
+    values = {"code": header.id, "title": header.title, "language": header.language}
+    connection.execute(update(schema.exam).where(schema.exam.c.id == exam_id).values(**values))
 
 
 def admit(connection: Connection, exam_id: str, account_id: str, role: Role) -> None:

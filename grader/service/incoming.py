@@ -18,7 +18,7 @@ from grader.service import exams
 from grader.service.exams import ExamPlace
 from grader.service.permissions import Actor
 from grader.service.service import Service
-from grader.store.store import RunStore
+from grader.store.store import DATABASE, RunStore
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,13 @@ def arrivals(service: Service) -> list[Arrival]:
 
 
 def _arrival(folder: Path) -> Arrival | None:
-    if folder.is_symlink() or not (folder / "run.json").is_file():
+    if folder.is_symlink() or not (folder / DATABASE).is_file():
         return None
     try:
         with RunStore.open(folder) as store:
             meta = store.meta()
+        if "summary" not in meta:  # still being marked
+            return None
         return Arrival(folder.name, folder, Exam.model_validate(meta["exam"]), meta["form"])
     except (GraderError, KeyError, ValueError):
         return None

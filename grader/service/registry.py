@@ -81,7 +81,7 @@ def one_exam(request: Request, service: TheService, actor: TheActor, exam: TheEx
         named = vault.count(connection, exam.id)
     fits = [one for one in incoming.arrivals(service) if one.exam.sha256 == definition.sha256]
     waiting = fits if actor.may("edit_exam", exam.id) and not exam.has_run else []
-    counts = service.run(exam).meta().get("counts", {}) if exam.has_run else {}
+    counts = service.run(exam).meta().get("summary", {}).get("counts", {}) if exam.has_run else {}
     doors = [door for door in request.app.state.doors if exam.kind in door.kinds and actor.may(door.action, exam.id)]
     values: dict[str, Any] = {"definition": definition, "counts": counts, "named": named, "waiting": waiting}
     return show(request, "service/exam", **values, doors=doors, roles=sorted(actor.roles_in(exam.id)))

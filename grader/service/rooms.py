@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import cast
@@ -9,6 +10,7 @@ from typing import cast
 from fastapi import APIRouter
 
 from grader.service.pages import Words
+from grader.service.service import Service
 
 
 @dataclass(frozen=True)
@@ -26,13 +28,18 @@ class Door:
 class Room:
     """routes: module whose `rooms` is the APIRouter; words: module whose `WORDS` are its words; prefix and package:
     of its templates ("homework/class" is templates/class.html.j2 of the package given to "homework"); doors: what
-    an exam's start page shows of it."""
+    an exam's start page shows of it; keeper: module whose `start` begins what it does beside requests, or ""."""
 
     routes: str
     words: str
     prefix: str
     package: str
     doors: tuple[Door, ...] = ()
+    keeper: str = ""
+
+    def start(self, service: Service) -> Callable[[], None] | None:
+        """Begin what the part does beside requests; returns what ends it, None where it does nothing."""
+        return cast(Callable[[], None], import_module(self.keeper).start(service)) if self.keeper else None
 
     def router(self) -> APIRouter:
         """Its routes."""
@@ -63,8 +70,12 @@ ROOMS = (
             Door("mark", "mark", "room_mark", ("exam",)),
             Door("leader", "lead", "room_leader", ("exam",)),
             Door("release", "release", "room_release", ("exam",)),
-            Door("appeals", "lead", "room_appeals", ("exam",)),
+            Door("appeals", "mark", "room_appeals", ("exam",)),
         ),
+    ),
+    Room(
+        "grader.homework.rooms", "grader.homework.rooms", "homework", "grader.homework",
+        (Door("homework", "upload", "homework", ("homework",)),), "grader.homework.keeper",
     ),
 )
 # fmt: on
@@ -74,5 +85,6 @@ STATIC: list[str | tuple[str, str]] = [
     ("grader.service", "static"),
     ("grader.desk", "static"),
     ("grader.centre", "static"),
+    ("grader.homework", "static"),
     ("grader.report", "templates"),
 ]
