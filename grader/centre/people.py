@@ -16,6 +16,7 @@ from grader.service.pages import tell
 def namer(request: Request, database: Database) -> Callable[[str], str]:
     """Account id → name; the model has a name of its own, and a rule or a stranger keeps the one it has."""
     with database.read() as connection:
-        names = dict(connection.execute(select(schema.account.c.id, schema.account.c.name)).tuples().all())
+        rows = connection.execute(select(schema.account.c.id, schema.account.c.name))
+        names = {row.id: row.name for row in rows}
     names[MODEL] = tell(request, "marker_model")
     return lambda account: names.get(account, account)

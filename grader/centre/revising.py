@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from typing import Any
 
 import yaml
 from fastapi import APIRouter, Depends, Request
@@ -84,10 +85,19 @@ def preview(request: Request, service: TheService, actor: TheActor, exam: TheExa
 
 def as_text(shown: Exam) -> str:
     """The exam as its file: what is not set is left out."""
-    data = shown.model_dump(mode="json", exclude_defaults=True)
+    data = _plain(shown.model_dump(mode="json", exclude_defaults=True))
     text = io.StringIO()
     yaml.safe_dump(data, text, allow_unicode=True, sort_keys=False, width=100)
     return text.getvalue()
+
+
+def _plain(value: Any) -> Any:
+    """Whole numbers as a person writes them."""
+    if isinstance(value, dict):
+        return {key: _plain(held) for key, held in value.items()}
+    if isinstance(value, list):
+        return [_plain(held) for held in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _read(written: Written) -> tuple[Exam, float | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, Select, func, select
 
 from grader.exam.exam import Exam, Item
 from grader.marking import answers, schema, trials
@@ -43,11 +43,9 @@ def lines(database: Database, exam: str, shown: Exam, actor: str) -> list[Line]:
     mine = (c.marker1 == actor) | (c.marker2 == actor) | (c.marker3 == actor)
     in_item = select(c.item, func.count()).where(c.exam == exam, c.seed == "").group_by(c.item)
     with database.read() as connection:
-        waiting: dict[str, int] = dict(connection.execute(in_item.where(c.state.in_(_OPEN), ~mine)).tuples().all())
-        marked: dict[str, int] = dict(connection.execute(in_item.where(mine)).tuples().all())
-        bulk: dict[str, int] = dict(
-            connection.execute(in_item.where(c.state == "first", c.engine_status == "proposed")).tuples().all()
-        )
+        waiting = _counted(connection, in_item.where(c.state.in_(_OPEN), ~mine))
+        marked = _counted(connection, in_item.where(mine))
+        bulk = _counted(connection, in_item.where(c.state == "first", c.engine_status == "proposed"))
         found = []
         for place, item in enumerate(shown.items):
             if not waiting.get(item.id) and not marked.get(item.id):
@@ -58,6 +56,10 @@ def lines(database: Database, exam: str, shown: Exam, actor: str) -> list[Line]:
             line = Line(place, item, waiting.get(item.id, 0), marked.get(item.id, 0), phase, accepts)
             found.append(line)
     return found
+
+
+def _counted(connection: Connection, query: Select[tuple[str, int]]) -> dict[str, int]:
+    return {item: count for item, count in connection.execute(query)}  # noqa: C416  rows are no pairs to mypy
 
 
 def left(database: Database, exam: str, item: str, actor: str) -> int:
