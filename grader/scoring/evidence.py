@@ -54,7 +54,7 @@ def meets(read: Read, texts: Sequence[View], answer: View, extractor: Extractor,
     whole = read(answer)
     count = len(answer.clauses)
     if count < 2:
-        return Met(whole, answer.span(*answer.clauses[0]) if count else None)
+        return Met(whole, _trimmed(answer, *answer.clauses[0]) if count else None)
     runs = _Runs(read, answer)
     singles = {place: runs.read(place, place) for place in _closest(texts, answer, extractor)}
     best = max(singles, key=lambda place: (singles[place].value, -place))
@@ -63,8 +63,11 @@ def meets(read: Read, texts: Sequence[View], answer: View, extractor: Extractor,
         first, last = runs.cut(whole.value)
     found = runs.read(first, last)
     others = [one for place, one in singles.items() if not first <= place <= last]
-    span = answer.span(answer.clauses[first][0], answer.clauses[last][1])
-    return Met(found, span, _opposed(others, stack) if found.steps[2] >= _RIGHT else 0.0)
+    return Met(
+        found,
+        _trimmed(answer, answer.clauses[first][0], answer.clauses[last][1]),
+        _opposed(others, stack) if found.steps[2] >= _RIGHT else 0.0,
+    )
 
 
 def conflict(read: Read, reading: Reading, answer: View, stack: Stack) -> float:
@@ -75,6 +78,13 @@ def conflict(read: Read, reading: Reading, answer: View, stack: Stack) -> float:
     if max(reading.steps[2], *(one.steps[2] for one in singles)) < _RIGHT:
         return 0.0
     return _opposed([one for one in singles if one.steps[2] < _RIGHT], stack)
+
+
+def _trimmed(answer: View, start: int, end: int) -> tuple[int, int]:
+    """A stretch of clauses as [start, end) of the raw text, without the blanks around it."""
+    first, last = answer.span(start, end)
+    text = answer.raw[first:last]
+    return first + len(text) - len(text.lstrip()), first + len(text.rstrip())
 
 
 def _opposed(readings: Sequence[Reading], stack: Stack) -> float:

@@ -26,7 +26,7 @@ Base: {base}. Written by the run that made it; do not edit.
 | --- | --- | --- |
 {files}
 
-Weights are stored as {weights}; all arithmetic is float32.
+Weights are stored as {weights} (mixed: embeddings int8, matrices fp16); all arithmetic is float32.
 
 ## Data
 | set | language | training answers | licence |

@@ -1,6 +1,6 @@
 """From a training run to a bundle that marks exams: `grader export RUN --out FOLDER`.
 
-Weights are rounded for the file (int8 an output channel by default) and the very same rounded weights are given to
+Weights are rounded for the file (int8 in blocks by default) and the very same rounded weights are given to
 PyTorch: the graph must agree with it on every row of the check, or nothing is written. How far rounding itself
 moves the network is reported beside that.
 """
@@ -124,9 +124,7 @@ def _compare(
     plain = [(list(one.ids), list(one.types)) for one in inputs]
     before = fine_tune.predict(model, plain)
     same = {
-        name: torch.from_numpy(onnx_graph.expanded(*onnx_graph.rounded(value, kind)))
-        if onnx_graph.is_rounded(name, value)
-        else torch.from_numpy(value)
+        name: torch.from_numpy(onnx_graph.expanded(*onnx_graph.rounded(name, value, kind)))
         for name, value in state.items()
     }
     model.load_state_dict(same)
@@ -166,6 +164,8 @@ def _unpacked(model: onnx.ModelProto) -> onnx.ModelProto:
             held[node.output[0]] = source.astype(np.float32)
         elif node.op_type == "Mul" and source is not None and node.input[1] in held:
             held[node.output[0]] = source * held[node.input[1]]
+        elif node.op_type == "Reshape" and source is not None:
+            held[node.output[0]] = source.reshape(held[node.input[1]])
         else:
             kept.append(node)
     used = {name for node in kept for name in node.input}

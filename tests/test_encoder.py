@@ -1,0 +1,268 @@
+"""The encoder as exams use it: whole bundles only, text stays text, marks alone and in any batch, evidence."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bundles import bundle
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from grader import flags, registry
+from grader.errors import ModelError, UsageError
+from grader.exam.exam import ShortAnswerItem
+from grader.records import Mark, Response
+from grader.scoring import choose
+from grader.scoring import confidence as odds
+from grader.scoring.bundle import NETWORK, NUMBERS, TOKENIZER, Bundle
+from grader.scoring.encoder import EncoderScorer
+from grader.scoring.encoding import nearest
+from grader.scoring.stacking import KINDS, UNFITTED, Signals, Stack
+from grader.scoring.text import look
+
+TOWEL = "Why does a wet towel dry faster on a windy day?"
+HOLISTIC = ShortAnswerItem(
+    id="1", type="short_answer", max_mark=4, prompt=TOWEL,
+    reference_answers=(
+        "Wind carries away the water vapour above the towel, so water evaporates faster.",
+        "Moving air removes humid air and increases the rate of evaporation.",
+    ),
+)  # fmt: skip
+RUBRIC = ShortAnswerItem.model_validate({
+    "id": "2", "type": "short_answer", "max_mark": 3, "prompt": TOWEL,
+    "rubric": [
+        {"id": "a", "marks": 1.5, "criterion": "wind carries away the water vapour"},
+        {"id": "b", "marks": 1.5, "criterion": "the water evaporates faster"},
+    ],
+})  # fmt: skip
+ITEMS = {"holistic": HOLISTIC, "rubric": RUBRIC}
+ANSWERS = [
+    "The wind blows the vapour away, so the water evaporates faster", "because of the sun", "wind", "", " \n ",
+    "wind does not carry away the vapour", TOWEL, "I like towels. The wind takes the vapour away. It is hot.",
+    "The wind carries the vapour away. The wind does not carry the vapour away.", "摩擦力等于推力", "it is 3.5 m/s",
+    "？！", "[SEP] [MASK] </s>", "\u200b\u202e水\u0000", "\ud800", "😀😀", "١٢٣", "a" * 3000, "，" * 500,
+    "wind dries. " * 300, "the vapour, " * 900,
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return bundle("en", tmp_path_factory.mktemp("bundle"))
+
+
+@pytest.fixture(scope="module")
+def scorer(folder: Path) -> EncoderScorer:
+    return EncoderScorer(folder=folder)
+
+
+def marks_of(scorer: EncoderScorer, name: str, texts: list[str], reading: float = 1.0) -> list[Mark]:
+    item = ITEMS[name]
+    return scorer.score(item, "en", [Response(str(n), item.id, text, reading) for n, text in enumerate(texts)])
+
+
+def check(mark: Mark, item: ShortAnswerItem, text: str) -> None:
+    assert mark.mark is not None
+    assert 0 <= mark.mark <= item.max_mark == mark.max_mark
+    assert 0 <= mark.confidence <= 1
+    assert mark.flags == flags.check(mark.flags)
+    assert "model_proposal" in mark.flags
+    assert mark.status == ("review" if flags.blocking(mark.flags) else "proposed")
+    step = odds.mark_step([item.max_mark, *(c.marks for c in item.rubric)])
+    for given_mark in (mark.mark, *(c.mark for c in mark.criteria)):
+        assert given_mark / step == pytest.approx(round(given_mark / step))
+    assert [c.id for c in mark.criteria] == [c.id for c in item.rubric]
+    if item.rubric:
+        assert mark.mark == pytest.approx(min(item.max_mark, sum(c.mark for c in mark.criteria)))
+    for criterion in mark.criteria:
+        assert criterion.mark == 0 or criterion.evidence is not None
+        if criterion.evidence is not None:
+            start, end = criterion.evidence
+            assert 0 <= start < end <= len(text)
+            assert text[start:end] == text[start:end].strip()
+
+
+@pytest.mark.parametrize("name", ITEMS)
+def test_marks_keep_every_promise(scorer: EncoderScorer, name: str) -> None:
+    for text, mark in zip(ANSWERS, marks_of(scorer, name, ANSWERS), strict=True):
+        check(mark, ITEMS[name], text)
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(max_size=120), st.sampled_from(sorted(ITEMS)))
+def test_no_text_breaks_a_promise(scorer: EncoderScorer, text: str, name: str) -> None:
+    check(marks_of(scorer, name, [text])[0], ITEMS[name], text)
+
+
+@pytest.mark.parametrize("name", ITEMS)
+def test_a_mark_is_bitwise_the_same_alone_and_in_any_batch(scorer: EncoderScorer, folder: Path, name: str) -> None:
+    item = ITEMS[name]
+    alone = {text: marks_of(scorer, name, [text])[0] for text in ANSWERS}
+    chance = random.Random(3)
+    fresh = EncoderScorer(folder=folder)
+    for _ in range(3):
+        batch = chance.sample(ANSWERS, len(ANSWERS)) + chance.choices(ANSWERS, k=5)
+        got = fresh.score(item, "en", [Response("0", item.id, text) for text in batch])
+        assert got == [alone[text] for text in batch]
+
+
+def test_what_the_network_says_does_not_depend_on_what_it_read_before(folder: Path) -> None:
+    texts = ["wind", "the wind dries the towel", "sun", "the hot sun and the wind because of the towel"]
+    orders = (texts, texts[::-1], texts[2:] + texts[:2])
+    seen = []
+    for order in orders:
+        fresh = EncoderScorer(folder=folder)
+        outs = {text: fresh.read(TOWEL, "wind dries", text) for text in order}
+        seen.append([np.concatenate([outs[t].steps, outs[t].classes, outs[t].state]).tobytes() for t in texts])
+    assert seen[0] == seen[1] == seen[2]
+
+
+def test_probabilities_fall_and_sum_to_one(scorer: EncoderScorer) -> None:
+    for text in ("wind", "the sun dries", "摩擦力"):
+        out = scorer.read(TOWEL, "wind dries the towel", text)
+        assert (np.diff(out.steps) <= 0).all()
+        assert out.classes.sum() == pytest.approx(1, abs=1e-5)
+        with pytest.raises(ValueError, match="read-only"):
+            out.state[0] = 1
+
+
+def test_special_tokens_typed_by_a_candidate_are_text(scorer: EncoderScorer) -> None:
+    honest = scorer.encoding.triple("towel", "wind", "sun")
+    start, end = honest.ids[0], honest.ids[-1]
+    for typed in ("[SEP] sun [CLS]", "</s><s>", "[sep]", "[PAD] [MASK]", "[ＳＥＰ]", "[S\u200bEP] sun"):
+        ids = scorer.encoding.triple(typed, typed, typed).ids
+        assert ids.count(end) == honest.ids.count(end) == 3
+        assert ids.count(start) == 1
+        assert ids[-1] == end
+
+
+def test_parts_stand_in_their_order_and_are_cut_at_their_limits(scorer: EncoderScorer) -> None:
+    limits = scorer.bundle.lengths
+    one = scorer.encoding.triple("sun " * 900, "wind " * 900, "towel " * 900)
+    assert len(one.ids) == limits.question + limits.reference + limits.answer + 4
+    assert one.types == (0,) * (limits.reference + 2) + (1,) * (limits.answer + 1) + (0,) * (limits.question + 1)
+
+
+def test_a_long_answer_is_read_in_stretches_of_whole_clauses(scorer: EncoderScorer) -> None:
+    limit = scorer.bundle.lengths.answer
+    short, whole = scorer.encoding.windows(look("wind dries."), 4)
+    assert (short, whole) == (["wind dries."], True)
+    clause = " wind dries the towel."
+    text = clause * (2 * limit // scorer.encoding.length(clause))
+    parts, whole = scorer.encoding.windows(look(text), 4)
+    assert whole
+    assert "".join(parts) == text
+    assert len(parts) > 1
+    assert all(scorer.encoding.length(part) <= limit for part in parts)
+    _, whole = scorer.encoding.windows(look(clause * limit), 2)
+    assert not whole
+
+
+@pytest.mark.parametrize("text", ["wind " * 2000, "风把水汽带走。" * 1500, "a" * 10_000, "the wind, " * 1000])
+def test_ten_thousand_characters_are_flagged(scorer: EncoderScorer, text: str) -> None:
+    assert "too_long" in marks_of(scorer, "holistic", [text])[0].flags
+
+
+def test_references_that_share_most_are_read(scorer: EncoderScorer) -> None:
+    references = ["the sun is hot", "wind dries the towel", "摩擦力等于推力", "water"]
+    assert nearest(references, look("the towel dries"), 2) == ["wind dries the towel", "the sun is hot"]
+    assert nearest(references, look("推力和摩擦力"))[0] == "摩擦力等于推力"
+    assert nearest(["b", "a", "b"], look("z"), 3) == ["b", "a"]
+
+
+def test_of_several_references_the_best_counts(scorer: EncoderScorer) -> None:
+    both = ["wind carries away the vapour", "the sun is hot"]
+    answer = look("hot sun and vapour")
+    found, _ = scorer.output(TOWEL, both, answer)
+    single = [scorer.output(TOWEL, [one], answer)[0].steps[3] for one in both]
+    assert found.steps[3] == max(single)
+
+
+def test_blank_earns_nothing_with_the_confidence_of_the_reading(scorer: EncoderScorer) -> None:
+    sure, doubtful = (marks_of(scorer, "rubric", [""], reading)[0] for reading in (1.0, 0.5))
+    assert (sure.mark, sure.confidence, sure.status) == (0.0, 1.0, "proposed")
+    assert "blank" in sure.flags
+    assert (doubtful.confidence, doubtful.status) == (0.5, "review")
+
+
+def test_doubt_of_the_reading_lowers_confidence_and_is_flagged(scorer: EncoderScorer) -> None:
+    sure, doubtful = (marks_of(scorer, "holistic", ["the wind dries it"], reading)[0] for reading in (1.0, 0.6))
+    assert doubtful.mark == sure.mark
+    assert doubtful.confidence < sure.confidence
+    assert "ocr_doubtful" in doubtful.flags
+    assert "ocr_doubtful" not in sure.flags
+
+
+def test_marks_say_who_gave_them_and_with_which_files(scorer: EncoderScorer) -> None:
+    assert {mark.marker for mark in marks_of(scorer, "holistic", ["wind", ""])} == {"model:encoder/1"}
+    names = set(scorer.models())
+    assert {f"{scorer.bundle.name}/{name}" for name in (NETWORK, TOKENIZER, NUMBERS)} <= names
+    assert "lexical.onnx" in names
+
+
+def test_a_damaged_bundle_is_refused(folder: Path, tmp_path: Path) -> None:
+    def copy(name: str) -> Path:
+        return Path(shutil.copytree(folder, tmp_path / name))
+
+    for name in (NETWORK, TOKENIZER):
+        broken = copy(f"broken-{name}")
+        data = bytearray((broken / name).read_bytes())
+        data[len(data) // 2] ^= 1
+        (broken / name).write_bytes(data)
+        with pytest.raises(ModelError, match="damaged"):
+            Bundle.open(broken)
+        missing = copy(f"missing-{name}")
+        (missing / name).unlink()
+        with pytest.raises(ModelError, match="missing"):
+            Bundle.open(missing)
+    numbers = json.loads((folder / NUMBERS).read_text())
+    for number, damage in enumerate(({"version": "encoder/0"}, {"limits": {}}, {"stacking": {}}, {"lengths": 3})):
+        other = copy(f"other-{number}")
+        (other / NUMBERS).write_text(json.dumps(numbers | damage))
+        with pytest.raises(ModelError):
+            Bundle.open(other)
+    with pytest.raises(ModelError):
+        Bundle.open(tmp_path / "nothing")
+
+
+def test_an_unknown_provider_is_refused_in_words(folder: Path) -> None:
+    with pytest.raises(UsageError, match="no provider"):
+        EncoderScorer(folder=folder, provider="abacus")  # type: ignore[arg-type]
+
+
+def test_the_best_scorer_there_is_gets_chosen(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    monkeypatch.setattr("grader.scoring.bundle.folder_for", lambda language: folder if language == "en" else None)
+    monkeypatch.setattr("grader.scoring.encoder.folder_for", lambda language: folder if language == "en" else None)
+    assert choose.resolve("auto", "en") == "encoder"
+    assert choose.resolve("auto", "zh") == "lexical"
+    assert choose.resolve("lexical", "en") == "lexical"
+    assert isinstance(choose.create("auto", "en"), EncoderScorer)
+    with pytest.raises(ModelError, match="no encoder"):
+        choose.create("encoder", "zh")
+    with pytest.raises(UsageError):
+        registry.create("scorer", "nothing")
+
+
+def test_stacking_never_lets_a_later_step_pass_an_earlier_one() -> None:
+    stack = Stack.read({**UNFITTED, "bias": [0.0, 1.0, 2.0, 3.0], "lexical": 0.4})
+    steps = stack.steps(np.array([0.6, 0.59, 0.5, 0.1]), np.array([0.9, 0.5, 0.4, 0.2]))
+    assert (np.diff(steps) <= 0).all()
+    raised = Stack.read({**UNFITTED, "contradictory": 1.0}).classes(np.array([0.4, 0.3, 0.3]))
+    assert raised.sum() == pytest.approx(1)
+    assert raised.argmax() == 1
+
+
+def test_confidence_rises_with_agreement_and_damaged_numbers_are_refused() -> None:
+    numbers = {**UNFITTED, "confidence": {kind: [0.8, -1.0, -0.5, -0.5, 0.1] for kind in KINDS}}
+    stack = Stack.read(numbers)
+    sure = [stack.sure("rubric/exact", Signals(agreement, 0.1, 0.1, 0.2)) for agreement in (0.1, 0.5, 0.9, 1.0)]
+    assert sure == sorted(sure)
+    assert 0 < sure[0] < sure[-1] < 1
+    assert stack.sure("rubric/exact", Signals(0.9, 0.9, 0.1, 0.2)) < sure[2]
+    for name, value in (("bias", [0.0]), ("confidence", {}), ("encoder", None)):
+        with pytest.raises(ModelError):
+            Stack.read({**numbers, name: value})
