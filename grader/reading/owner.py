@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import PurePath
 
 from grader.reading.roster import Roster
@@ -52,12 +52,18 @@ def owner_lines(lead: Sequence[TextLine], roster: Roster | None) -> list[TextLin
     ]
 
 
-def _folder(file: str, roster: Roster) -> str:
+def placed_by_name(file: str, candidates: Container[str]) -> str:
+    """The candidate that the folder or the name of a file says, or "" where they say none, or two."""
+    found = {name for name in (_folder(file, candidates), _file(file, candidates)) if name}
+    return found.pop() if len(found) == 1 else ""
+
+
+def _folder(file: str, roster: Container[str]) -> str:
     name = PurePath(file).parent.name
     return name if name in roster else ""
 
 
-def _file(file: str, roster: Roster) -> str:
+def _file(file: str, roster: Container[str]) -> str:
     stem = PurePath(file).stem
     if stem in roster:
         return stem

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import quote
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse, Response
 from fastapi.routing import APIRoute
@@ -36,7 +36,7 @@ def create_app(service: Service) -> FastAPI:
     """The application. It closes the service when it shuts down. Raises LookupError for a route that does not
     declare who may use it."""
     routers = [room.router() for room in ROOMS]
-    routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
+    routes = _routes(routers)
     _check(routes)
     app = FastAPI(
         title="grader", version=__version__, lifespan=_lifespan, docs_url=None, redoc_url=None,
@@ -45,7 +45,8 @@ def create_app(service: Service) -> FastAPI:
     app.state.service, app.state.routes = service, routes
     words = {room.words: room.own_words() for room in ROOMS}
     app.state.pages = Pages({room.prefix: room.package for room in ROOMS}, list(words.values()))
-    app.state.doors = [door for room in ROOMS for door in room.doors]
+    # What an exam is for stands before what keeps it in order.
+    app.state.doors = [door for room in sorted(ROOMS, key=lambda r: r.prefix == "service") for door in room.doors]
     for router in routers:
         app.include_router(router)
     app.mount("/static", StaticFiles(packages=STATIC))
@@ -54,6 +55,15 @@ def create_app(service: Service) -> FastAPI:
     for error in (Refused, GraderError, RequestValidationError, HTTPException):
         app.add_exception_handler(error, refuse)
     return app
+
+
+def _routes(routers: list[APIRouter]) -> list[APIRoute]:
+    """Every route. Raises LookupError for a router within a router, whose routes nobody would check."""
+    found = [route for router in routers for route in router.routes]
+    hidden = [type(route).__name__ for route in found if not isinstance(route, APIRoute)]
+    if hidden:
+        raise LookupError(f"not a plain route: {', '.join(hidden)}; extend the routes of a part's router instead")
+    return [route for route in found if isinstance(route, APIRoute)]
 
 
 def _check(routes: list[APIRoute]) -> None:
