@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import delete, insert, select, text, update
@@ -74,12 +75,13 @@ def test_a_password_in_the_address_is_never_said() -> None:
 def test_the_log_refuses_changes_from_anybody(database: Database) -> None:
     with database.begin() as connection:
         audit.record(connection, "ada", "did")
-    for statement in (
+    changes: list[Any] = [
         update(schema.audit).values(action="never"),
         delete(schema.audit),
         text("DELETE FROM audit WHERE id = 1"),
         *([text("TRUNCATE audit")] if database.engine.dialect.name == "postgresql" else []),
-    ):
+    ]
+    for statement in changes:
         with pytest.raises(DBAPIError, match="can only grow"), database.begin() as connection:
             connection.execute(statement)
     with database.read() as connection:
