@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from marking_databases import database_url, postgres  # noqa: F401
+from marking_databases import marking_url, shared_url  # noqa: F401
 from marking_run import House, marking_on
 from sqlalchemy import delete, update
 from sqlalchemy.exc import DBAPIError
@@ -17,8 +17,8 @@ from grader.marking.serving import Idle
 
 
 @pytest.fixture
-def house(database_url: str, tmp_path: Path) -> Iterator[House]:  # noqa: F811
-    with marking_on(database_url, tmp_path / "exam") as made:
+def house(marking_url: str, tmp_path: Path) -> Iterator[House]:  # noqa: F811
+    with marking_on(marking_url, tmp_path / "exam") as made:
         yield made
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from marking_databases import database_url, postgres  # noqa: F401
+from marking_databases import marking_url, shared_url  # noqa: F401
 from marking_run import SHORT, House, marking_on
 from sqlalchemy import update
 
@@ -20,8 +20,8 @@ from grader.store.decisions import decisions
 
 
 @pytest.fixture
-def house(database_url: str, tmp_path: Path) -> Iterator[House]:  # noqa: F811
-    with marking_on(database_url, tmp_path / "exam") as made:
+def house(marking_url: str, tmp_path: Path) -> Iterator[House]:  # noqa: F811
+    with marking_on(marking_url, tmp_path / "exam") as made:
         yield made
 
 

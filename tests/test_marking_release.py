@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from marking_databases import database_url, postgres  # noqa: F401
+from marking_databases import marking_url, shared_url  # noqa: F401
 from marking_run import EXAM, SHORT, House, make_run, marking_on
 from sqlalchemy import delete, update
 from sqlalchemy.exc import DBAPIError
@@ -24,8 +24,8 @@ from grader.store.store import RunStore
 
 
 @pytest.fixture
-def house(database_url: str, tmp_path: Path) -> Iterator[House]:  # noqa: F811
-    with marking_on(database_url, tmp_path / "exam") as made:
+def house(marking_url: str, tmp_path: Path) -> Iterator[House]:  # noqa: F811
+    with marking_on(marking_url, tmp_path / "exam") as made:
         yield made
 
 

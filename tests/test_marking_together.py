@@ -14,7 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from marking_databases import database_url, postgres  # noqa: F401
+from marking_databases import marking_url, shared_url  # noqa: F401
 from marking_run import SHORT, House, marking_on
 from sqlalchemy import select, update
 
@@ -39,8 +39,8 @@ while isinstance(one := serving.next_answer(database, exam, actor, item), Served
 
 
 @pytest.fixture
-def house(database_url: str, tmp_path: Path) -> Iterator[House]:  # noqa: F811
-    with marking_on(database_url, tmp_path / "exam", ANSWERS) as made:
+def house(marking_url: str, tmp_path: Path) -> Iterator[House]:  # noqa: F811
+    with marking_on(marking_url, tmp_path / "exam", ANSWERS) as made:
         yield made
 
 

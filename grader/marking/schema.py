@@ -89,7 +89,7 @@ answer = Table(
 )
 Index("mark_answer_queue", answer.c.exam, answer.c.item, answer.c.state, answer.c.place)
 Index("mark_answer_lease", answer.c.lease_actor, answer.c.exam, answer.c.item)
-Index("mark_answer_cluster", answer.c.exam, answer.c.item, answer.c.cluster)
+Index("mark_answer_cluster", answer.c.exam, answer.c.item, answer.c.cluster, answer.c.state)
 Index("mark_answer_seed", answer.c.exam, answer.c.item, answer.c.seed)
 Index(
     "mark_answer_unwritten",
@@ -161,7 +161,7 @@ trial = Table(
     Column("exact", Boolean),
     Column("within", Boolean),
 )
-Index("mark_trial_actor", trial.c.exam, trial.c.item, trial.c.actor, trial.c.at)
+Index("mark_trial_actor", trial.c.exam, trial.c.actor, trial.c.item, trial.c.at)
 
 # A marker at an item. served: answers so far, the place in his stream of seeds.
 marker = Table(
