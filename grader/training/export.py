@@ -151,7 +151,10 @@ def dynamic_int8(bundle: Path, to: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         plain = Path(scratch) / NETWORK
         onnx.save(_unpacked(onnx.load(str(bundle / NETWORK))), str(plain))
-        quantize_dynamic(str(plain), str(to), weight_type=QuantType.QInt8, per_channel=True, extra_options=_FLOATS)
+        quantize_dynamic(
+            str(plain), str(to), weight_type=QuantType.QInt8, per_channel=True,
+            op_types_to_quantize=["MatMul", "Attention"], extra_options=_FLOATS,
+        )  # fmt: skip
 
 
 def _unpacked(model: onnx.ModelProto) -> onnx.ModelProto:
