@@ -2,7 +2,8 @@
 
 A lease is one UPDATE that finds a free answer and takes it in the same breath, so two markers cannot both get it. It
 runs out by itself, is renewed by any sign of life, and ends with the mark. What a marker has leased comes back to him
-first: after a reload or a restart of the server he sees the same answer.
+first: after a reload or a restart of the server he sees the same answer. A lease does not wait for the disk: a power
+cut may take it back, and then the answer is free again.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ def next_answer(
     besides: answers on his desk already, when the next is fetched ahead. after: the answer that he skips; its lease
     ends, and what stands behind it in the queue comes first. Raises NotFound for an item that the exam does not have.
     """
-    with database.begin() as connection:
+    with database.begin(durable=False) as connection:
         chosen = item_settings(connection, exam, item)
         served = _served(connection, exam, actor, item)
         if after:
@@ -141,7 +142,7 @@ def _live(connection: Connection, exam: str, actor: str, item: str, chosen: Item
 
 def look(database: Database, exam: str, actor: str, name: str) -> Served:
     """The answer that is on the marker's desk, its lease renewed. Raises Taken where it is not his."""
-    with database.begin() as connection:
+    with database.begin(durable=False) as connection:
         one = trials.on_desk(connection, exam, actor, name)
         if one is not None:
             return _trial(connection, one)
@@ -153,7 +154,7 @@ def look(database: Database, exam: str, actor: str, name: str) -> Served:
 def renew(database: Database, exam: str, actor: str, names: Sequence[str]) -> list[str]:
     """Sign of life: renew the leases that are still the marker's; returns their names."""
     c = schema.answer.c
-    with database.begin() as connection:
+    with database.begin(durable=False) as connection:
         query = select(c.name, c.item).where(c.exam == exam, c.lease_actor == actor, c.name.in_(names))
         mine = dict(connection.execute(query).all())
         for item in set(mine.values()):
@@ -165,7 +166,7 @@ def renew(database: Database, exam: str, actor: str, names: Sequence[str]) -> li
 
 def give_back(database: Database, exam: str, actor: str, names: Sequence[str] = ()) -> None:
     """End the marker's leases on these answers, or on all he has in the exam."""
-    with database.begin() as connection:
+    with database.begin(durable=False) as connection:
         _release(connection, exam, actor, names)
 
 
@@ -173,7 +174,7 @@ def lease_group(database: Database, exam: str, actor: str, name: str) -> list[Se
     """The answers of the group of `name`, which is on the marker's desk, that he can mark now, all leased to him;
     `name` first. Raises Taken."""
     c = schema.answer.c
-    with database.begin() as connection:
+    with database.begin(durable=False) as connection:
         row = _leased(connection, exam, actor, name)
         chosen = item_settings(connection, exam, row["item"])
         where = (c.cluster == row["cluster"]) & (c.state == row["state"]) & _free(exam, actor, row["item"])

@@ -55,15 +55,21 @@ class Database:
         self._writing = threading.local()
 
     @contextmanager
-    def begin(self) -> Iterator[Connection]:
-        """A transaction that may write: all of it is kept, on disk, or none. Never begun within another."""
+    def begin(self, *, durable: bool = True) -> Iterator[Connection]:
+        """A transaction that may write: all of it is kept, on disk, or none. Never begun within another.
+
+        durable: on return it is on disk. Else it survives the end of the process but perhaps not a power cut, and
+        does not wait for the disk: for what nobody was promised, such as a lease.
+        """
         if getattr(self._writing, "now", False):
             raise RuntimeError("begin() within begin(): hand the connection on instead")
         with self._writer or threading.RLock():
             self._writing.now = True
             try:
-                connection = self.engine.connect().execution_options(writes=True)
+                connection = self.engine.connect().execution_options(writes=True, durable=durable)
                 with connection, connection.begin():
+                    if not durable and self.engine.dialect.name == "postgresql":
+                        connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
                     yield connection
             finally:
                 self._writing.now = False
@@ -131,7 +137,10 @@ def _sqlite_settings(connection: Any, _record: object) -> None:
 
 def _sqlite_begin(connection: Connection) -> None:
     # A reader that becomes a writer half way can be refused; who may write says so at the start.
-    writes = connection.get_execution_options().get("writes", False)
+    options = connection.get_execution_options()
+    writes = options.get("writes", False)
+    if writes:
+        connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if options.get('durable', True) else 'NORMAL'}")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
