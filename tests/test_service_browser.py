@@ -75,19 +75,25 @@ def route_of(house: House, path: str) -> str | None:
 
 def walk(page: Page, site: Site, starts: list[str], who: str, said: dict[str, list[str]]) -> None:
     """Follow links; what axe says about a page of each route that nobody met before goes into `said`."""
-    waiting = list(starts)
+    waiting, fresh = list(starts), set(starts)
     while waiting:
         path = waiting.pop(0)
         route = route_of(site.house, urlsplit(path).path)
-        if route is None or route in said or re.search(r"\.(png|jpg|zip|csv|xlsx|pdf|jsonl)$|export|file", route):
+        if (
+            route is None
+            or (route in said and path not in fresh)
+            or re.search(r"\.(png|jpg|zip|csv|xlsx|pdf|jsonl)$|export|file", route)
+        ):
             continue
         answer = page.goto(site.root + path)
         assert answer is not None
         assert answer.status < 400, (who, path, answer.status)
+        fresh.discard(path)
         html = (answer.headers.get("content-type") or "").startswith("text/html")
-        said[route] = faults(page) if html else []
-        if html:
+        if route not in said:
+            said[route] = faults(page) if html else []
             keep(page, f"{who}-{re.sub(r'[^a-z]+', '-', route.lower()).strip('-') or 'start'}")
+        if html:
             links = page.eval_on_selector_all("a[href]", "all => all.map(a => a.getAttribute('href'))")
             waiting += [link for link in links if link.startswith("/") and not link.startswith("/static")]
 
