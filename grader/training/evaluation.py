@@ -7,16 +7,21 @@ from typing import Any
 
 import numpy as np
 
+from grader.errors import UsageError
 from grader.exam.exam import ShortAnswerItem
 from grader.records import Mark, Response
+from grader.scoring.encoder import EncoderScorer
 from grader.scoring.lexical import LexicalScorer
+from grader.scoring.protocol import Scorer
 from grader.scoring.text import look
 from grader.training import metrics
-from grader.training.rows import Row
+from grader.training.rows import Label, Row
 from grader.training.validation import three_way, tolerance_of
 
+LABELS: tuple[Label, ...] = ("correct", "contradictory", "incorrect")
 
-def mark_rows(scorer: LexicalScorer, rows: Sequence[Row]) -> list[Mark]:
+
+def mark_rows(scorer: Scorer, rows: Sequence[Row]) -> list[Mark]:
     """The scorer's mark of each row, on the scale that its humans used."""
     marks: list[Mark | None] = [None] * len(rows)
     questions: dict[tuple[str, tuple[str, ...]], list[int]] = {}
@@ -33,12 +38,20 @@ def mark_rows(scorer: LexicalScorer, rows: Sequence[Row]) -> list[Mark]:
     return [mark for mark in marks if mark is not None]
 
 
+def agreement(rows: Sequence[Row], marks: Sequence[Mark], tolerance: Sequence[float]) -> np.ndarray:
+    """1.0 where a mark lies within the tolerance of the human's, else 0.0."""
+    human = np.array([row.score * row.top for row in rows])
+    given = np.array([mark.mark or 0.0 for mark in marks])
+    right: np.ndarray = (np.abs(human - given) <= np.array(tolerance) + 1e-6).astype(float)
+    return right
+
+
 def figures(rows: Sequence[Row], marks: Sequence[Mark], tolerance: Sequence[float]) -> dict[str, Any]:
     """n, agreement, calibration, and what would be accepted without a person's look."""
     human = np.array([row.score * row.top for row in rows])
     given = np.array([mark.mark or 0.0 for mark in marks])
     sure = np.array([mark.confidence for mark in marks])
-    right = (np.abs(human - given) <= np.array(tolerance) + 1e-6).astype(float)
+    right = agreement(rows, marks, tolerance)
     accepted = np.array([mark.status == "proposed" for mark in marks])
     top = rows[0].top
     half = np.argsort(-sure, kind="stable")[: len(rows) // 2]
@@ -48,7 +61,10 @@ def figures(rows: Sequence[Row], marks: Sequence[Mark], tolerance: Sequence[floa
         found["qwk"] = metrics.qwk(*whole, top)
         found["qwk_surest_half"] = metrics.qwk(whole[0][half], whole[1][half], top)
         found["mean_absolute_error"] = float(np.abs(human - given).mean() / top)
+        found["accuracy_parts"] = float(np.mean(_part(human / top) == _part(given / top)))
     found["ece"] = metrics.expected_calibration_error(sure, right)
+    found["brier"] = metrics.brier(sure, right)
+    found["area_risk_coverage"] = metrics.risk_coverage(sure, right)[2]
     found["mean_confidence"] = float(sure.mean())
     found["coverage"] = float(accepted.mean())
     found["error_unflagged"] = float(1 - right[accepted].mean()) if accepted.any() else None
@@ -56,16 +72,27 @@ def figures(rows: Sequence[Row], marks: Sequence[Mark], tolerance: Sequence[floa
     return found
 
 
-def labels(scorer: LexicalScorer, rows: Sequence[Row], limit: float) -> dict[str, float]:
-    """Two-way and three-way figures of a set that grades in words. limit: of the contradictory class."""
-    given = []
-    for row in rows:
-        answer = look(row.text)
-        if not answer.tokens:
-            given.append("incorrect")
-            continue
-        given.append(three_way(scorer.probabilities(row.question, row.references, answer)[1], limit))
-    human = [row.label for row in rows]
+def _part(share: np.ndarray) -> np.ndarray:
+    """2 fully right, 0 worth nothing, 1 in between: the classes of the SAF paper."""
+    return np.where(share > 0.9999, 2, np.where(share < 0.0001, 0, 1))
+
+
+def label(scorer: Scorer, row: Row) -> Label:
+    """correct, contradictory or incorrect. Raises UsageError for a scorer that does not tell them apart."""
+    answer = look(row.text)
+    if not answer.tokens:
+        return "incorrect"
+    if isinstance(scorer, EncoderScorer):
+        reading, _, _ = scorer.reading(row.question, row.references, answer)
+        return LABELS[int(scorer.bundle.stack.classes(reading.output.classes).argmax())]
+    if isinstance(scorer, LexicalScorer):
+        return three_way(scorer.probabilities(row.question, row.references, answer)[1], scorer.three_way)
+    raise UsageError(f"the scorer {scorer.name} does not name classes", "judge it by its marks")
+
+
+def labels(scorer: Scorer, rows: Sequence[Row]) -> dict[str, float]:
+    """Two-way and three-way figures of a set that grades in words."""
+    human, given = [row.label for row in rows], [label(scorer, row) for row in rows]
     macro, weighted = metrics.f1_scores(human, given)
     two = [["correct" if label == "correct" else "incorrect" for label in one] for one in (human, given)]
     macro_2, weighted_2 = metrics.f1_scores(*two)
@@ -77,7 +104,7 @@ def labels(scorer: LexicalScorer, rows: Sequence[Row], limit: float) -> dict[str
     }  # fmt: skip
 
 
-def split_figures(scorer: LexicalScorer, rows: Sequence[Row], limit: float) -> dict[str, Any]:
+def split_figures(scorer: Scorer, rows: Sequence[Row]) -> dict[str, Any]:
     """All figures of one split. A set of several scales (one a question) is judged scale by scale and averaged."""
     marks = mark_rows(scorer, rows)
     tolerance = [tolerance_of(row.top) for row in rows]
@@ -85,7 +112,7 @@ def split_figures(scorer: LexicalScorer, rows: Sequence[Row], limit: float) -> d
     if len({row.top for row in rows}) > 1:
         return _mean_over_items(rows, marks, tolerance, items)
     found = figures(rows, marks, tolerance)
-    return found | labels(scorer, rows, limit) if rows[0].label else found
+    return found | labels(scorer, rows) if rows[0].label else found
 
 
 def _mean_over_items(

@@ -70,7 +70,7 @@ def train(data: Path, out: Path, recipe: Recipe, with_test: bool) -> dict[str, A
         "seconds": round(time.monotonic() - start),
     }
     if with_test:
-        report["test"] = test_figures(folder, scorer, numbers["three_way"])
+        report["test"] = test_figures(folder, scorer)
     (out / "lexical.md").write_text(card.write(numbers, report), encoding="utf-8")
     return numbers | {"report": report}
 
@@ -164,7 +164,7 @@ def validation_figures(rows: Sequence[Row], held: Held, numbers: dict[str, Any])
     return found
 
 
-def test_figures(folder: Path, scorer: LexicalScorer, limit: float) -> dict[str, Any]:
+def test_figures(folder: Path, scorer: LexicalScorer) -> dict[str, Any]:
     """Figures of every test split, through the scorer as shipped."""
     found = {}
     for name in sets.SETS:
@@ -172,7 +172,7 @@ def test_figures(folder: Path, scorer: LexicalScorer, limit: float) -> dict[str,
         for split in ("test", "UA", "UQ", "UD"):
             chosen = [row for row in rows if row.split == split]
             if chosen:
-                found[f"{name} {split}"] = evaluation.split_figures(scorer, chosen, limit)
+                found[f"{name} {split}"] = evaluation.split_figures(scorer, chosen)
     return found
 
 

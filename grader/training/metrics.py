@@ -38,6 +38,29 @@ def expected_calibration_error(sure: np.ndarray, right: np.ndarray, bins: int = 
     return float(sum(gaps))
 
 
+def brier(sure: np.ndarray, right: np.ndarray) -> float:
+    """Mean squared distance of confidence from the outcome (Brier 1950)."""
+    return float(np.mean((sure - right) ** 2))
+
+
+def reliability(sure: np.ndarray, right: np.ndarray, bins: int = 10) -> list[tuple[float, float, int]]:
+    """(mean confidence, observed rate, n) of each equal-width bin that holds an answer."""
+    place = np.minimum((sure * bins).astype(int), bins - 1)
+    held = [place == b for b in range(bins) if (place == b).any()]
+    return [(float(sure[one].mean()), float(right[one].mean()), int(one.sum())) for one in held]
+
+
+def risk_coverage(sure: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """(coverage, share of wrong marks among the surest answers of that coverage, area under the curve): the
+    selective risk of El-Yaniv & Wiener 2010. Equal confidences are accepted together."""
+    order = np.argsort(-sure, kind="stable")
+    ends = np.append(sure[order][:-1] > sure[order][1:], True)
+    count = np.arange(1, len(order) + 1)
+    coverage, risk = (count / len(order))[ends], (np.cumsum(1 - right[order]) / count)[ends]
+    widths = np.diff(coverage, prepend=0.0)
+    return coverage, risk, float((widths * risk).sum())
+
+
 def isotonic(raw: np.ndarray, right: np.ndarray, bins: int = 15) -> tuple[list[float], list[float]]:
     """Knots of a rising map from raw to the observed rate: bins of equal size, pooled while they fall
     (pool adjacent violators), each drawn a little towards the overall rate so that no knot is 0 or 1."""
