@@ -10,6 +10,7 @@ from pathlib import Path
 import hostile
 import numpy as np
 import pytest
+import report_run
 from desk_run import NUMERIC, SHORT, Visitor, rows, visiting
 from hypothesis import given
 from hypothesis import strategies as st
@@ -152,6 +153,26 @@ def test_what_the_model_is_sure_of_is_accepted_at_once_and_taken_back_at_once(vi
     assert len(changed) == 3
     visitor.post("/undo")
     assert rows(visitor.desk) == before
+
+
+def test_near_identical_answers_get_the_mark_only_when_taken_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = [(text, None, "review", ()) for text in ("水结冰体积会变大了", "水结冰体积会变大", "水结冰体积不会变大")]
+    monkeypatch.setitem(report_run.ANSWERS, "4", waits)
+    with visiting(tmp_path, candidates=3) as visitor:
+        held = {visitor.desk.answer(SHORT, e.name).response: e.name for e in visitor.desk.queue(SHORT)[0].entries}
+        name, other, opposite = (held[text] for text, *_ in waits)
+        path = f"/items/{SHORT}/answers/{name}"
+        assert other in {one.name for one in visitor.desk.near(SHORT, name)}
+        assert opposite not in {one.name for one in visitor.desk.near(SHORT, name)}, "one word turns it round"
+        assert f'name="with" value="{other}"' in visitor.client.get(path + "/group").text
+        count = len(visitor.desk.identical(SHORT, name))
+        visitor.post(path + "/group", mark="1", count=count)
+        assert visitor.desk.answer(SHORT, other).status == "review"
+        visitor.post("/undo")
+        visitor.post(path + "/group", mark="1", count=count, **{"with": [other, opposite]})
+        assert [visitor.desk.answer(SHORT, one).mark for one in (name, other, opposite)] == [1.0, 1.0, None]
 
 
 def test_only_the_sure_without_a_flag_are_sure() -> None:

@@ -59,7 +59,7 @@ def lines(database: Database, exam: str, shown: Exam, actor: str) -> list[Line]:
 
 
 def _counted(connection: Connection, query: Select[tuple[str, int]]) -> dict[str, int]:
-    return {item: count for item, count in connection.execute(query)}  # noqa: C416  rows are no pairs to mypy
+    return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def left(database: Database, exam: str, item: str, actor: str) -> int:

@@ -186,7 +186,9 @@ def decide_group(desk: TheDesk, pages: ThePages, order: int, name: str, form: Fo
     if str(len(waiting)) != form.get("count"):  # not the group that was looked at
         raise Refused(409, "stale")
     taken_out = {str(value) for value in form.getlist("except")}
+    added = {str(value) for value in form.getlist("with")}
     names = [one for one in waiting if one not in taken_out]
+    names += [one.name for one in desk.near(order, name) if one.name in added]
     if names:
         criteria = criteria_of(item, mark, criteria_in(item, typed, form))
         desk.decide(order, names, mark, criteria, typed.comment)
@@ -255,5 +257,6 @@ def _group_page(desk: Desk, pages: Pages, order: int, name: str, typed: Typed | 
     if not count:
         return go_on(desk, pages, order, name)
     error = "" if typed is None else word("bad_mark", pages.session.language, max=number(view.item.max_mark))
-    text = pages.page("group", "group", a=view, members=shown, count=count, error=error)
+    near = views.near(desk, order, name)
+    text = pages.page("group", "group", a=view, members=shown, near=near, count=count, error=error)
     return HTMLResponse(text, status)

@@ -12,8 +12,10 @@ from grader.desk.queue import Entry, Queue, entry, opaque
 from grader.desk.sure import Proposed
 from grader.errors import StoreError, UsageError
 from grader.exam.exam import Exam, Item, ShortAnswerItem
+from grader.marking.groups import ALIKE, similarity
 from grader.records import Transcription
 from grader.run.refresh import refresh
+from grader.scoring.normal import normalise
 from grader.store.decisions import Attribution, Decision, answer_key, attribute, decide, undo
 from grader.store.raised import Raised, raise_to_leader, raised
 from grader.store.store import LedgerRow, ResultRow, RunStore
@@ -69,6 +71,7 @@ class Desk:
         self._secret = bytes.fromhex(meta["desk_secret"])
         self._lock = threading.RLock()
         self._queues: dict[int, tuple[Queue, set[str]]] = {}
+        self._texts: dict[int, dict[str, str]] = {}
         self._raised = raised(store)
         self._unwritten = False
 
@@ -97,13 +100,14 @@ class Desk:
         """The item's queue, and the names of the answers in it that wait."""
         with self._lock:
             if order not in self._queues:
-                entries, waiting = [], set()
+                entries, waiting, texts = [], set(), {}
                 for row in self.store.results(item=self.item(order).id):
                     one = entry(row, self._secret)
                     entries.append(one)
+                    texts[one.group] = normalise(row.response)
                     if row.status != "final" and one.answer not in self._raised:
                         waiting.add(one.name)
-                self._queues[order] = Queue(entries), waiting
+                self._queues[order], self._texts[order] = (Queue(entries), waiting), texts
             return self._queues[order]
 
     def next(self, order: int, after: str | None = None) -> Entry | None:
@@ -132,6 +136,14 @@ class Desk:
         self._entry(order, name)
         queue, waiting = self.queue(order)
         return [one for one in queue.identical(name) if one.name in waiting]
+
+    def near(self, order: int, name: str) -> list[Entry]:
+        """The waiting answers that read nearly like this one, the most alike first. Raises NotHere."""
+        one, (queue, waiting) = self._entry(order, name), self.queue(order)
+        texts = self._texts[order]
+        likeness = {group: similarity(texts[one.group], text) for group, text in texts.items() if group != one.group}
+        found = [e for e in queue.entries if e.name in waiting and likeness.get(e.group, 0.0) >= ALIKE]
+        return sorted(found, key=lambda e: (-likeness[e.group], e.group, e.name))
 
     def proposals(self, order: int) -> list[Proposed]:
         """What the engine proposed for the answers that wait, in the order of the queue."""
@@ -287,6 +299,7 @@ class Desk:
     def _forget(self) -> None:
         with self._lock:
             self._queues.clear()
+            self._texts.clear()
 
 
 _STATUSES = ("final", "proposed", "review")

@@ -74,6 +74,7 @@ class AnswerView:
     left: int
     final: int
     identical: int
+    near: int = 0
     picture: Picture | None = None
     raised: str = ""
 
@@ -137,6 +138,7 @@ def answer_view(desk: Desk, order: int, name: str, typed: Typed | None = None) -
         left=len(waiting),
         final=len(queue.entries) - len(waiting),
         identical=len(desk.identical(order, name)),
+        near=len(desk.near(order, name)),
         picture=_picture(desk, order, name, row, proposal, places),
         raised=next((by for o, n, by, _ in desk.raised() if (o, n) == (order, name)), ""),
     )
@@ -145,12 +147,17 @@ def answer_view(desk: Desk, order: int, name: str, typed: Typed | None = None) -
 def members(desk: Desk, order: int, name: str) -> tuple[list[Member], int]:
     """The first of the waiting identical answers, and how many there are."""
     entries = desk.identical(order, name)
-    shown = []
-    for one in entries[:GROUP_SHOWN]:
-        row = desk.answer(order, one.name)
-        crop = crop_path(order, one.name) if row.crop else ""
-        shown.append(Member(one.name, crop, row.response, row.flags))
-    return shown, len(entries)
+    return [_member(desk, order, one.name) for one in entries[:GROUP_SHOWN]], len(entries)
+
+
+def near(desk: Desk, order: int, name: str) -> list[Member]:
+    """The first of the waiting answers that read nearly the same."""
+    return [_member(desk, order, one.name) for one in desk.near(order, name)[:GROUP_SHOWN]]
+
+
+def _member(desk: Desk, order: int, name: str) -> Member:
+    row = desk.answer(order, name)
+    return Member(name, crop_path(order, name) if row.crop else "", row.response, row.flags)
 
 
 def sampled(desk: Desk, order: int, name: str) -> Member:

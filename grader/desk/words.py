@@ -66,6 +66,13 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "apply": ("Apply to all {count}", "应用于全部 {count} 份"),
     "take_out": ("take out", "排除"),
+    "take_in": ("the same mark", "同样给分"),
+    "near_n": ("{count} nearly the same", "{count} 份相近作答"),
+    "near_here": ("Nearly the same", "相近作答"),
+    "near_here_note": (
+        "They differ by a few characters and stay in the queue, unless you let them have the mark too.",
+        "仅差少量字符；勾选者同样给分，其余留在队列中。",
+    ),
     "not_shown": ("{count} more are not shown; they get the mark too.", "另有 {count} 份未显示，同样给分。"),
     "saved": ("Saved: {mark}", "已保存：{mark}"),
     "saved_many": ("Saved: {mark} for {count} answers", "已保存：{count} 份作答各 {mark}"),

@@ -103,13 +103,14 @@ function addUp(form) {
 // What is taken out of a group does not count on its button.
 function countGroup() {
   const button = query("[data-apply]");
-  const left = button.dataset.count - document.querySelectorAll("input[name=except]:checked").length;
+  const chosen = (name) => document.querySelectorAll(`input[name=${name}]:checked`).length;
+  const left = button.dataset.count - chosen("except") + chosen("with");
   button.textContent = button.dataset.apply.replace("#", left);
 }
 
 document.addEventListener("input", (event) => {
   const box = event.target;
-  if (box.name === "except") countGroup();
+  if (box.name === "except" || box.name === "with") countGroup();
   const form = box.closest("form[data-draft]");
   if (!form) return;
   if (box.dataset.criterion !== undefined) {
