@@ -1,7 +1,8 @@
 """The cross-encoder on ONNX Runtime: one sequence at a time, each different one once.
 
-One sequence at a time keeps the promise that a mark never depends on what else is marked with it (matrix kernels
-may round differently for another number of rows), wastes nothing on padding, and is as fast a core as batches.
+One sequence at a time keeps the promise that a mark never depends on what else is marked with it: matrix kernels round
+differently for another number of rows. Batches of equal lengths were 5 to 40% faster a core (24 to 96 tokens), but the
+last bits of 1 to 5 in 16 results changed with them; padded ones waste far more than that.
 """
 
 from __future__ import annotations

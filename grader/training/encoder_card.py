@@ -44,7 +44,7 @@ Cer et al. 2017. No data without an open licence took part. Test parts took no p
 ## Export
 The graph agrees with PyTorch (same rounded weights) on {inputs} different inputs of {rows} held-out rows; the greatest
 difference of a probability is {parity:.1e}. Rounding the weights for the file moves a probability by at most
-{moved:.1e} (mean {moved_mean:.1e}) and changes {changed} 3-way and {changed_2} correct-or-not labels.
+{moved:.1e} (mean {moved_mean:.1e}) and changes {changed} 3-way and {changed_2} correct-or-not labels, of {some} inputs.
 
 ## Held-out questions
 Predicted by networks that never saw the question; the few stacking numbers were fitted on these rows. `ece`: of the
@@ -91,7 +91,8 @@ def write(numbers: Mapping[str, Any], report: Mapping[str, Any]) -> str:
         name=numbers["name"], version=numbers["version"], languages=" and ".join(numbers["languages"]),
         base=_BASES[numbers["base"]], files="\n".join(files), weights=numbers["weights"], data="\n".join(data),
         recipe=json.dumps(report["recipe"]), inputs=made["inputs"], rows=made["rows"], parity=made["parity"],
-        moved=made["rounding_moves"], moved_mean=made["rounding_moves_mean"], changed=made["labels_changed_3way"],
+        moved=made["rounding_moves"], some=made["rounding_inputs"], moved_mean=made["rounding_moves_mean"],
+        changed=made["labels_changed_3way"],
         changed_2=made["labels_changed_2way"], figures=table(fitted["figures"]), left_out=left_out, rubrics=rubrics,
         right=RIGHT_FLAGGED, risk=RISK, limits=json.dumps(numbers["limits"]), stacking=json.dumps(numbers["stacking"]),
         answer=numbers["lengths"]["answer"],
