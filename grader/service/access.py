@@ -100,19 +100,22 @@ async def _form(request: Request) -> FormData:
     return await request.form(max_files=service.max_files)
 
 
-def _service(request: Request) -> Service:
+# async, though they wait for nothing: FastAPI gives every other dependency a thread of its own, which costs more.
+
+
+async def _service(request: Request) -> Service:
     service: Service = request.app.state.service
     return service
 
 
-def _signed_in(request: Request) -> Actor:
+async def _signed_in(request: Request) -> Actor:
     actor: Actor | None = request.state.actor
     if actor is None:
         raise Refused(401, "denied")
     return actor
 
 
-def _exam(request: Request) -> ExamPlace:
+async def _exam(request: Request) -> ExamPlace:
     exam: ExamPlace | None = request.state.exam
     if exam is None:
         raise RuntimeError("this route's action is not one in an exam")
