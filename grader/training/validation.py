@@ -178,9 +178,10 @@ def flag_rates(rows: Sequence[Row], measures: Sequence[triage.Measures], limits:
 
 
 def _boundary(decisions: Sequence[Decision]) -> float:
-    """The gap below which the neighbouring mark was right about as often: the 5% of least gaps."""
+    """The gap below which the neighbouring mark was right about as often: the 5% of least gaps. Sets on wide scales
+    only have tolerances instead, and say nothing of it."""
     gaps = np.array([max(0.0, d.gap) for d in decisions if not d.reach])
-    return round(float(np.quantile(gaps, 0.05)), 4)
+    return round(float(np.quantile(gaps, 0.05)), 4) if len(gaps) else 0.0
 
 
 def contradiction_limit(rows: Sequence[Row], passes: np.ndarray) -> float:
