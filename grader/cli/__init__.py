@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "read-marks": ("grader.cli.read_marks", "Read marks, bubbles and codes only."),
     "ocr": ("grader.cli.ocr", "Read the text of images."),
     "score": ("grader.cli.score", "Score responses that are already text."),
+    "calibrate": ("grader.cli.calibrate", "Learn from a marked sample how an exam is marked."),
     "replay": ("grader.cli.replay", "Derive a run's marks again and compare."),
     "desk": ("grader.cli.desk", "Mark what a run left for people, in the browser."),
     "serve": ("grader.cli.serve", "The multi-user service: marking and homework for many people."),

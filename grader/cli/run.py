@@ -27,6 +27,7 @@ import click
 @click.option("--executor", default="local", show_default=True, help="Where pages are read: local or serial.")
 @click.option("--ocr", default="ppocr", show_default=True, help="OCR engine.")
 @click.option("--scorer", default="auto", show_default=True, help="Scorer of short answers: encoder or lexical.")
+@click.option("--calibration", type=click.Path(path_type=Path), help="What grader calibrate learned of this exam.")
 @click.option("--pdf-dpi", default=200, show_default=True, type=click.IntRange(72, 600), help="For vector PDF pages.")
 @click.option(
     "--page-seconds",
@@ -47,6 +48,7 @@ def command(
     executor: str,
     ocr: str,
     scorer: str,
+    calibration: Path | None,
     pdf_dpi: int,
     page_seconds: float,
 ) -> int:
@@ -66,6 +68,7 @@ def command(
     from grader.reading.roster import Roster
     from grader.run.batch import exit_code, run_batch
     from grader.run.job import Job, Settings, check_form_fits
+    from grader.scoring import calibration_file
 
     if plain == (form is not None):
         raise UsageError("a run has a printed form or plain paper", "give --form FORM, or --plain")
@@ -76,7 +79,9 @@ def command(
     if form is not None:
         check_form_fits(loaded_exam, loaded_form, form)
     roster = Roster.load(candidates) if candidates else None
-    job = Job(loaded_exam, loaded_form, (form or exam).parent, roster, Settings(ocr, scorer, pdf_dpi))
+    learned = calibration_file.read(calibration).sha256 if calibration else ""
+    settings = Settings(ocr, scorer, pdf_dpi, calibration=learned)
+    job = Job(loaded_exam, loaded_form, (form or exam).parent, roster, settings, calibration)
     engine = registry.create("executor", executor, workers=workers, page_seconds=page_seconds)
     with batch_progress() as show:
         summary = run_batch(job, [*scans, *more_scans], out, engine, show)

@@ -20,7 +20,8 @@ from grader.errors import ExitCode, UsageError
     help="Scorer of short answers: encoder or lexical (auto: encoder where one reads the exam's language); "
     "none leaves them to people.",
 )
-def command(exam: Path, responses: Path, out: Path, scorer: str) -> int:
+@click.option("--calibration", type=click.Path(path_type=Path), help="What grader calibrate learned of this exam.")
+def command(exam: Path, responses: Path, out: Path, scorer: str, calibration: Path | None) -> int:
     """Mark responses: a row {"candidate", "item", "text"} in, the same row with its mark out, in order.
 
     A row that cannot be used is reported with its line, written without a mark, and makes the exit code 1.
@@ -33,18 +34,22 @@ def command(exam: Path, responses: Path, out: Path, scorer: str) -> int:
     from grader.exam.exam import ShortAnswerItem
     from grader.exam.load import load_exam
     from grader.scoring import choose, rows
+    from grader.scoring.calibration_file import calibrated
     from grader.scoring.marking import mark_responses
 
     loaded = load_exam(exam)
     given = rows.read_rows(responses)
-    check_output_file(out, (exam, responses))
+    check_output_file(out, (exam, responses, *([calibration] if calibration else [])))
     usable = [row.response for row in given if row.response is not None]
     if not usable:
         raise UsageError(f"{responses}: no row can be used; line {given[0].line}: {given[0].problem}", "see the format")
     short = {item.id for item in loaded.items if isinstance(item, ShortAnswerItem)}
     known = scorer in {*registry.ENGINES["scorer"], choose.AUTO}  # a mistyped name is refused even where none is needed
     needed = scorer != "none" and (not known or any(response.item in short for response in usable))
-    marks = iter(mark_responses(loaded, usable, choose.create(scorer, loaded.exam.language) if needed else None))
+    engine = choose.create(scorer, loaded.exam.language) if needed or calibration else None
+    if calibration is not None:
+        engine = calibrated(engine, calibration, loaded)
+    marks = iter(mark_responses(loaded, usable, engine))
 
     written = []
     counts: Counter[str] = Counter()

@@ -16,7 +16,7 @@ from grader import __version__
 from grader.errors import ExitCode, PageError, StoreError, UsageError
 from grader.records import PageRef, PageResult
 from grader.run.executor import Executor
-from grader.run.job import Job
+from grader.run.job import CALIBRATION, Job
 from grader.run.output import write_outputs
 from grader.run.pipeline import reader_for
 from grader.run.settle import settle
@@ -58,6 +58,7 @@ def run_batch(
     with RunStore.create(out) as store:
         models = reader_for(job).models()
         _claim(store, job, models)
+        _keep_calibration(store, job)
         done = store.done()
         todo = [ref for ref in planned if ref not in done]
         # what an earlier call read stays in the run, even where this one names other scans
@@ -157,6 +158,20 @@ def _claim(store: RunStore, job: Job, models: dict[str, str]) -> None:
         raise StoreError(f"{store.folder} holds a run that began with another {what}", remedy)
     if not held:
         store.set_meta(**wanted, form_folder=str(job.form_folder.resolve()), versions=versions())
+
+
+def _keep_calibration(store: RunStore, job: Job) -> None:
+    """A copy of the calibration in the run's folder, so that the run can be replayed wherever it is moved."""
+    copy = store.folder / CALIBRATION
+    if job.calibration is None or (copy.is_file() and copy.samefile(job.calibration)):
+        return
+    partial = copy.with_name(copy.name + ".partial")
+    try:
+        partial.write_bytes(job.calibration.read_bytes())
+        os.replace(partial, copy)
+    except OSError as error:
+        what = f"the calibration cannot be copied to {store.folder}: {error.strerror or error}"
+        raise StoreError(what, "make room, or the folder writable, and run the same command again") from error
 
 
 def _shown(

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from grader.reading.roster import Roster
 
 
+CALIBRATION = "calibration.npz"  # its copy in a run's folder, for replay
+
+
 @dataclass(frozen=True)
 class Settings:
     """Settings that can change a mark; stored with the run, and a resumed run must have the same.
@@ -24,23 +27,27 @@ class Settings:
     ocr, scorer: names in grader.registry; the scorer "auto" is the best there is for the exam's language.
     pdf_dpi: resolution at which vector PDF pages are rendered.
     marking: when a reading is too doubtful for its mark to be final.
+    calibration: SHA-256 of the file that was learned from the exam's own marking, "" without one.
     """
 
     ocr: str = "ppocr"
     scorer: str = choose.AUTO
     pdf_dpi: int = 200
     marking: marking.Settings = field(default_factory=marking.Settings)
+    calibration: str = ""
 
 
 @dataclass(frozen=True)
 class Job:
-    """Everything a worker needs. Picklable: it is sent to every worker once."""
+    """Everything a worker needs. Picklable: it is sent to every worker once. calibration: where the file of
+    `settings.calibration` lies."""
 
     exam: Exam
     form: Form
     form_folder: Path
     roster: Roster | None = None
     settings: Settings = Settings()
+    calibration: Path | None = None
 
     def __post_init__(self) -> None:
         scorer = choose.resolve(self.settings.scorer, self.exam.exam.language)  # a run records what it was marked by
@@ -48,13 +55,16 @@ class Job:
 
     def describe(self) -> dict[str, Any]:
         """What identifies the run in its store: a resumed run must describe itself the same way."""
+        settings = asdict(self.settings)
+        if not self.settings.calibration:  # as runs described themselves before there were calibrations
+            del settings["calibration"]
         return {
             "exam": json.loads(self.exam.canonical()),
             "exam_sha256": self.exam.sha256,
             "form": self.form.model_dump(mode="json", by_alias=True),
             "form_version": self.form.version,
             "roster_sha256": self.roster and hashlib.sha256("\n".join(self.roster.candidates).encode()).hexdigest(),
-            "settings": asdict(self.settings),
+            "settings": settings,
         }
 
 

@@ -50,7 +50,12 @@ class PageReader:
         """The scorer of short answers, or None where the exam has none."""
         if not any(isinstance(item, ShortAnswerItem) for item in self.job.exam.items):
             return None
-        return choose.create(self.job.settings.scorer, self.job.exam.exam.language)
+        scorer = choose.create(self.job.settings.scorer, self.job.exam.exam.language)
+        if self.job.calibration is None:
+            return scorer
+        from grader.scoring.calibration_file import calibrated
+
+        return calibrated(scorer, self.job.calibration, self.job.exam, self.job.settings.calibration)
 
     def models(self) -> dict[str, str]:
         """Name of each weight file this job uses → its SHA-256."""

@@ -9,7 +9,7 @@ from grader.errors import StoreError
 from grader.exam.exam import Exam
 from grader.exam.form import Form
 from grader.records import PageRef
-from grader.run.job import Job, Settings
+from grader.run.job import CALIBRATION, Job, Settings
 from grader.run.output import write_outputs
 from grader.run.settle import settle
 from grader.scoring import marking
@@ -24,7 +24,8 @@ def stored_job(store: RunStore) -> Job:
     exam = Exam.model_validate(meta["exam"])
     form = Form.model_validate(meta["form"])
     settings = Settings(**{**meta["settings"], "marking": marking.Settings(**meta["settings"]["marking"])})
-    return Job(exam, form, Path(meta["form_folder"]), None, settings)
+    calibration = store.folder / CALIBRATION if settings.calibration else None
+    return Job(exam, form, Path(meta["form_folder"]), None, settings, calibration)
 
 
 def refresh(store: RunStore) -> dict[str, Any]:
