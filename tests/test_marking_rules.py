@@ -126,6 +126,14 @@ def test_two_plus_one_step_by_step() -> None:
     assert resolve(chosen, _people(2, 7, 5)) == Adjudication("difference")
 
 
+@given(SCHEMES, PEOPLE, MODEL)
+def test_people_are_asked_only_in_the_roles_of_the_scheme(
+    chosen: Scheme, people: list[Given], model: Given | None
+) -> None:
+    found = resolve(chosen, _all(people, model))
+    assert not isinstance(found, Awaiting) or found.role in scheme.roles_of(chosen)
+
+
 def test_double_marking_beyond_the_tolerance_is_adjudicated() -> None:
     assert resolve(Scheme("double", tolerance=1), _people(2, 4)) == Adjudication("difference")
 

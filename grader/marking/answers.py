@@ -73,10 +73,11 @@ def bring_in(database: Database, exam: str, run: RunStore, actor: str) -> Brough
 def current_exam(connection: Connection, exam: str) -> tuple[int, Exam]:
     """The version in force, and the exam as it says. Raises NotFound before anything was brought in."""
     c = schema.revision.c
-    version = connection.scalar(select(func.max(c.version)).where(c.exam == exam))
-    if version is None:
+    query = select(c.version, c.exam_json).where(c.exam == exam).order_by(c.version.desc()).limit(1)
+    row = connection.execute(query).first()
+    if row is None:
         raise NotFound("nothing was brought into marking yet", "run the engine on the exam's scans first")
-    return version, exam_version(connection, exam, version)
+    return row.version, _parsed(row.exam_json)
 
 
 def exam_version(connection: Connection, exam: str, version: int) -> Exam:

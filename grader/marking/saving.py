@@ -65,14 +65,13 @@ def save(
     for a mark or criteria that the item does not allow, or a marker who may not go on, NotFound.
     """
     with database.begin() as connection:
-        one = trials.on_desk(connection, exam, actor, name, token)
-        if one is not None:
-            return _save_trial(connection, exam, actor, one, _Given(mark, criteria, comment, seconds))
-        done = _saved_before(connection, exam, actor, [name], token)
-        if done is not None:
-            return done
-        rows = _on_desk(connection, exam, actor, [name], token)
-        return _save(connection, exam, actor, rows, token, _Given(mark, criteria, comment, seconds))
+        given = _Given(mark, criteria, comment, seconds)
+        rows = _held(connection, exam, [name])
+        if not _is_his(rows, actor, token):
+            one = trials.on_desk(connection, exam, actor, name, token)
+            if one is not None:
+                return _save_trial(connection, exam, actor, one, given)
+        return _saved_before(connection, exam, actor, rows, token) or _save(connection, exam, actor, rows, token, given)
 
 
 def save_group(
@@ -93,10 +92,10 @@ def save_group(
     if not names:
         raise NotAllowed("no answer of the group is left to mark", "take fewer out, or go back to the single answer")
     with database.begin() as connection:
-        done = _saved_before(connection, exam, actor, names, token)
+        rows = _held(connection, exam, names)
+        done = _saved_before(connection, exam, actor, rows, token)
         if done is not None:
             return done
-        rows = _on_desk(connection, exam, actor, names, token)
         saved = _save(connection, exam, actor, rows, token, _Given(mark, criteria, comment, seconds))
         c = schema.answer.c
         rest = (c.exam == exam) & (c.lease_actor == actor) & (c.lease_token == token)
@@ -141,7 +140,8 @@ def raise_to_leader(database: Database, exam: str, actor: str, name: str, token:
         if one is not None:  # raising a seed says nothing about the marker: it waits, and the leader sees why
             _append(connection, exam, actor, one.item, one.answer, kind="comment", comment=comment)
             return
-        (row,) = _on_desk(connection, exam, actor, [name], token)
+        (row,) = rows = _held(connection, exam, [name])
+        _check_his(rows, actor, token)
         _append(connection, exam, actor, row["item"], row["id"], kind="raise", comment=comment, token=token)
         _settle_and_free(connection, exam, [row["id"]])
 
@@ -201,6 +201,7 @@ def _check_comment(comment: str) -> None:
 
 
 def _save(connection: Connection, exam: str, actor: str, rows: Sequence[Any], token: str, given: _Given) -> Saved:
+    _check_his(rows, actor, token)
     item = rows[0]["item"]
     version, chosen = check_given(connection, exam, item, given.mark, given.criteria, given.comment)
     if trials.phase_in(connection, exam, actor, item, chosen.seeds) in ("failed", "stopped"):
@@ -250,29 +251,38 @@ def _save_trial(connection: Connection, exam: str, actor: str, one: trials.OnDes
     return Saved((one.name,), given.mark, definitive, close, phase)
 
 
-def _saved_before(connection: Connection, exam: str, actor: str, names: Sequence[str], token: str) -> Saved | None:
-    a, e = schema.answer.c, schema.event.c
-    query = select(e.mark, e.kind).join(schema.answer, a.id == e.answer)
-    query = query.where(a.exam == exam, a.name.in_(names), e.token == token, e.actor == actor)
-    rows = connection.execute(query).all()
-    if len(rows) != len(set(names)) or any(row.mark is None for row in rows):
+def _saved_before(connection: Connection, exam: str, actor: str, rows: Sequence[Any], token: str) -> Saved | None:
+    """What a save that came before under the same token gave these answers, if it gave all of them a mark."""
+    if _is_his(rows, actor, token):
         return None
-    return Saved(tuple(names), rows[0].mark)
+    e = schema.event.c
+    query = select(e.mark).where(e.answer.in_([row["id"] for row in rows]), e.token == token, e.actor == actor)
+    marks = list(connection.scalars(query))
+    if len(marks) != len(rows) or None in marks:
+        return None
+    return Saved(tuple(row["name"] for row in rows), marks[0])
 
 
-def _on_desk(connection: Connection, exam: str, actor: str, names: Sequence[str], token: str) -> list[Any]:
-    """The answers, held for this transaction. A lease that ran out is good as long as nobody else took it."""
+def _held(connection: Connection, exam: str, names: Sequence[str]) -> list[Any]:
+    """The answers, held for this transaction. Raises NotFound."""
     c = schema.answer.c
     query = select(schema.answer).where(c.exam == exam, c.name.in_(names)).order_by(c.id).with_for_update()
     rows = list(connection.execute(query).mappings())
     if len(rows) != len(set(names)):
         raise NotFound("the exam has no such answer", "go on to the next answer")
-    for row in rows:
-        if row["lease_actor"] != actor or row["lease_token"] != token or row["state"] not in _OPEN:
-            raise Taken("the answer is no longer yours to mark", "go on to the next answer")
+    return rows
+
+
+def _is_his(rows: Sequence[Any], actor: str, token: str) -> bool:
+    """Whether all are on the marker's desk. A lease that ran out is good as long as nobody else took the answer."""
+    return all(row["lease_actor"] == actor and row["lease_token"] == token and row["state"] in _OPEN for row in rows)
+
+
+def _check_his(rows: Sequence[Any], actor: str, token: str) -> None:
+    if not _is_his(rows, actor, token):
+        raise Taken("the answer is no longer yours to mark", "go on to the next answer")
     if len({row["item"] for row in rows}) > 1:
         raise NotAllowed("answers to different items", "mark one item at a time")
-    return rows
 
 
 def _settle_and_free(connection: Connection, exam: str, ids: Sequence[int], chosen: ItemSettings | None = None) -> None:

@@ -147,6 +147,13 @@ def round_to_step(value: float, step: float, rounding: Rounding) -> float:
     return float((_exact(value) / _exact(step)).quantize(Decimal(1), way) * _exact(step))
 
 
+def roles_of(scheme: Scheme) -> tuple[Role, ...]:
+    """The roles in which people may be asked for a mark, the last first: what was begun is finished first."""
+    third: tuple[Role, ...] = ("third",) if scheme.kind == "two_plus_one" or scheme.model == "checker" else ()
+    second: tuple[Role, ...] = ("second",) if scheme.needed == 2 else ()
+    return (*third, *second, "first")
+
+
 def shows_proposal(scheme: Scheme, role: Role) -> bool:
     """Whether the model's mark is shown to a person who marks in this role: only where it proposes, and only to
     the first, so that a second or third marker stays blind."""

@@ -22,13 +22,13 @@ from grader.flags import FLAGS
 from grader.marking import schema, trials
 from grader.marking.answers import item_settings
 from grader.marking.errors import NotFound, Taken
-from grader.marking.scheme import Role, shows_proposal
+from grader.marking.scheme import Role, roles_of, shows_proposal
 from grader.marking.seeds import Trial, serves_seed
 from grader.marking.settings import ItemSettings
 from grader.records import CriterionMark
 from grader.service.database import Database, now
 
-_ROLES: tuple[Role, ...] = ("third", "second", "first")  # what was begun is finished first
+_ROLES: tuple[Role, ...] = ("third", "second", "first")
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,8 @@ def _on_desk_already(
 ) -> Served | None:
     """What was served to the marker before and still waits, the oldest first."""
     held = _own(connection, exam, actor, item, besides)
-    waits = trials.outstanding(connection, exam, actor, item, (*besides, after))
+    tried = trials.tries(chosen.seeds)
+    waits = trials.outstanding(connection, exam, actor, item, (*besides, after)) if tried else None
     if waits is not None and (held is None or waits.since < held["lease_since"]):
         return _trial(connection, waits)
     return None if held is None else _serve(connection, exam, actor, _renewed(connection, held, chosen), chosen)
@@ -226,7 +227,7 @@ def _lease_one(
     c = schema.answer.c
     free = _free(exam, actor, item) & (c.lease_actor != actor)
     behind = select(c.place).where(c.exam == exam, c.name == after).scalar_subquery() if after else None
-    for role in _ROLES:
+    for role in roles_of(chosen.scheme):
         waits = select(c.id).where(free, c.state == role).order_by(c.place).limit(1)
         tries = [waits.where(c.place > behind), waits] if after else [waits]
         for query in tries:

@@ -98,9 +98,14 @@ def phase_of(database: Database, exam: str, marker: str, item: str) -> Phase:
 
 def phase_in(connection: Connection, exam: str, marker: str, item: str, policy: SeedPolicy) -> Phase:
     """As `phase_of`, within a transaction."""
-    if not (policy.practice or policy.qualification or policy.rate):
+    if not tries(policy):
         return "live"
     return phase(policy, history(connection, exam, marker, item))
+
+
+def tries(policy: SeedPolicy) -> bool:
+    """Whether markers of the item are tried at all."""
+    return bool(policy.practice or policy.qualification or policy.rate)
 
 
 def history(connection: Connection, exam: str, marker: str, item: str) -> list[Outcome | Lift]:
