@@ -99,7 +99,7 @@ def _under_rubrics(
 ) -> list[stacking.Judged]:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        export(trained, rows[:50], folder, kind, lambda _: None)
+        export(trained, rows[:10], folder, kind, lambda _: None)
         write_numbers({**read_numbers(folder), **{key: numbers[key] for key in ("stacking", "limits")}}, folder)
         graded = [row for row in rows if not row.label]
         return stacking.rubric_decisions(EncoderScorer(folder=folder), graded, most)
