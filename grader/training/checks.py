@@ -84,7 +84,7 @@ class Report:
         if left:
             raise UsageError(
                 "the data is not fit to learn from: " + "; ".join(left),
-                "mend or drop the rows; a recipe may accept a finding of a published set, which then stands in its card",
+                "mend or drop the rows; a recipe may accept a finding of a published set",
             )
 
 
