@@ -177,8 +177,18 @@ def _answer(
     typed: Typed | None = None, error: str = "",
 ) -> Response:  # fmt: skip
     view = views.on_desk(service.database, service.run(exam), exam, shown, place, served, typed)
-    left = workload.left(service.database, exam.id, served.item, actor.account) if not served.trial else None
+    left = _left(request, service, exam, actor, served)
     return page(request, "answer", "answer", 422 if error else 200, room="mark", a=view, left=left, error=error)
+
+
+def _left(request: Request, service: Service, exam: ExamPlace, actor: Actor, served: Served) -> int | None:
+    """How many wait, this one included. None where control answers are served: the count would give them away."""
+    with service.database.read() as connection:
+        rate = item_settings(connection, exam.id, served.item).seeds.rate
+    if served.trial or rate:
+        return None
+    waiting = workload.left(service.database, exam.id, served.item, actor.account)
+    return waiting - 1 if AHEAD in request.headers else waiting  # the one before it is saved when it is shown
 
 
 def _again(

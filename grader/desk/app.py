@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -20,7 +21,7 @@ from grader.desk import views
 from grader.desk.bulk import router as bulk
 from grader.desk.desk import Desk, NotHere, criteria_of
 from grader.desk.forms import criteria_in, mark_in, typed_in
-from grader.desk.requests import Form, Refused, TheDesk, ThePages, authorised, go, go_on, saved
+from grader.desk.requests import AHEAD, Form, Refused, TheDesk, ThePages, authorised, go, go_on, saved
 from grader.desk.security import HEADERS, HOSTS, MAX_BODY, Session
 from grader.desk.views import Pages, Typed, answer_path
 from grader.desk.words import word
@@ -136,9 +137,12 @@ def next_answer(desk: TheDesk, pages: ThePages, order: int, after: str | None = 
 
 
 @rooms.get("/items/{order}/answers/{name}")
-def answer(desk: TheDesk, pages: ThePages, order: int, name: str) -> Response:
+def answer(request: Request, desk: TheDesk, pages: ThePages, order: int, name: str) -> Response:
     """The desk with one answer on it."""
-    return HTMLResponse(pages.page("answer", "answer", a=views.answer_view(desk, order, name), error=""))
+    view = views.answer_view(desk, order, name)
+    if AHEAD in request.headers:  # when it is shown, the one before it is saved
+        view = replace(view, left=view.left - 1, final=view.final + 1)
+    return HTMLResponse(pages.page("answer", "answer", a=view, error=""))
 
 
 @rooms.get("/items/{order}/answers/{name}/crop.png")

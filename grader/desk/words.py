@@ -141,7 +141,6 @@ WORDS: dict[str, tuple[str, str]] = {
     "sure_level": ("Confidence of {least} or more", "置信度不低于 {least}"),
     "accept_all": ("Accept all {count}", "采纳全部 {count} 份"),
     "evidence": ("Evidence on the picture", "图上依据"),
-    "go_there": ("Go back to that answer", "返回该作答"),
     "continue": ("Continue", "继续"),
 }  # fmt: skip
 

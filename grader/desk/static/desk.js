@@ -214,42 +214,45 @@ async function goAhead(form, submitter) {
   }
   const given = { full: form.dataset.max, zero: "0" }[submitter?.value];
   if (given !== undefined) form.elements.mark.value = given;
-  const path = form.getAttribute("action");
+  const left = { path: location.pathname, title: document.title, main: query("main") };
   const body = new URLSearchParams(new FormData(form, submitter));
   keep(form);
-  saving = saving.then(() => save(path, body));
-  query("main").replaceWith(following.main);
-  document.title = following.title;
-  history.pushState({ htmx: true }, "", following.path);
-  window.htmx.process(following.main);
-  window.scrollTo(0, 0);
+  saving = saving.then(() => save(form.getAttribute("action"), body, left));
   busy = false;
+  put(following);
+  window.htmx.process(following.main);
+}
+
+function put(page) {
+  query("main").replaceWith(page.main);
+  document.title = page.title;
+  history.pushState({ htmx: true }, "", page.path);
+  window.scrollTo(0, 0);
   arrive();
 }
 
-async function save(path, body) {
+async function save(path, body, left) {
   try {
     const answer = await fetch(path, { method: "POST", body, headers: { "X-Ahead": "1" } });
     const said = await answer.text();
-    if (!answer.ok) return notSaved(path, answer.headers.get("X-Said") ? said : "");
+    if (!answer.ok) return notSaved(left, answer.headers.get("X-Said") ? said : "");
     localStorage.removeItem(draftOf(path));
+    query("#lost").hidden = true;
     const notice = document.createElement("p");
     notice.className = "notice";
     notice.textContent = said;
     query("#notice").replaceChildren(notice);
   } catch {
-    notSaved(path, "");
+    notSaved(left, "");
   }
 }
 
-// An answer that was left and could not be saved: its draft is kept, and here is the way back to it.
-function notSaved(path, why) {
+// An answer that could not be saved comes back as it was, and says why.
+function notSaved(left, why) {
   const lost = query("#lost");
-  const link = document.createElement("a");
-  link.href = path;
-  link.textContent = lost.dataset.link;
-  lost.replaceChildren(why || lost.dataset.words, " ", link);
+  lost.textContent = why || lost.dataset.words;
   lost.hidden = false;
+  put(left);
 }
 
 // A lease lasts as long as the page is looked at.
