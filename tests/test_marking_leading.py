@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from marking_databases import marking_url, shared_url  # noqa: F401
 from marking_run import SHORT, House, marking_on
-from sqlalchemy import update
+from sqlalchemy import delete, insert, select, update
 
 from grader.errors import UsageError
 from grader.marking import bulk, figures, grouping, leading, outbox, saving, schema, trials
@@ -16,6 +16,8 @@ from grader.marking.errors import Destroys, NotAllowed, NotFound, Taken
 from grader.marking.seeds import SeedPolicy
 from grader.marking.serving import Idle
 from grader.marking.settings import Bulk
+from grader.service import schema as service
+from grader.service.database import metadata
 from grader.store.decisions import decisions
 
 
@@ -212,3 +214,18 @@ def test_a_marker_practises_qualifies_meets_seeds_and_is_stopped(house: House) -
 def test_too_few_seeds_is_said(house: House) -> None:
     house.use(seeds=SeedPolicy(practice=3))
     assert house.next("chen") == Idle("too_few_seeds")
+
+
+def test_an_exam_can_be_deleted_whole_and_only_whole(house: House) -> None:
+    house.use()
+    house.mark_all("chen", 3.0)
+    with house.database.begin() as connection:
+        connection.execute(insert(service.erasing).values(exam=house.exam))
+        for table in reversed(metadata.sorted_tables):
+            if "exam" in table.c and table not in {service.audit, service.erasing}:
+                connection.execute(delete(table).where(table.c.exam == house.exam))
+        connection.execute(delete(service.erasing).where(service.erasing.c.exam == house.exam))
+        connection.execute(delete(service.exam).where(service.exam.c.id == house.exam))
+    with house.database.read() as connection:
+        for table in (schema.answer, schema.event, schema.origin):
+            assert connection.execute(select(table).where(table.c.exam == house.exam)).first() is None

@@ -20,18 +20,19 @@ Storage
     schema      the tables; `mark_event` can only grow
     answers     bring_in(db, exam, run) · item_settings · set_item_settings · current_exam
     serving     next_answer(db, exam, actor, item, besides=(), after="") -> Served | Idle · look · renew · give_back
-                · lease_group
+                · lease_group · lease_these
     saving      save(db, exam, actor, name, token, mark, criteria, comment, seconds) -> Saved · save_group · undo
                 · raise_to_leader · comment
     trials      phase_of · lift · make_seed · drop_seed · practice and qualification of a marker
-    leading     leader_queue · adjudicate · hand_back · excuse · progress
-    grouping    groups_of · propose_near · split · merge · take_out
-    bulk        draw_sample · sample_state · accept
-    figures     marker_rows -> statistics for the leader's page
+    leading     leader_queue · case · adjudicate · hand_back · excuse · progress
+    settling    from the events of an answer to its state
+    grouping    groups_of · members · propose_near · split · merge · take_out
+    bulk        draw_sample · serve_sample · sample_state · accept
+    figures     marker_rows · figures · agreements, for the leader's page
     outbox      write_finals(db, exam, run): final marks into the run store, once each, safe to kill
-    releasing   gate · publish · releases · rows · difference
-    appealing   open_appeal · take · re_mark · hand_back · withdraw · trail
-    revising    preview · apply
+    releasing   set_gate · gate · publish · releases · rows · difference · unreleased
+    appealing   open_appeal · take · re_mark · hand_back · withdraw · appeals_of · trail
+    revising    preview · apply · versions
 
 The path of an answer: `bring_in` → `next_answer` leases it → `save` appends a mark and settles what follows →
 `write_finals` → `publish`.

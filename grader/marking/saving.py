@@ -24,6 +24,7 @@ from grader.service.database import Database, moment, now
 
 MAX_COMMENT = 2000
 _OPEN = ("first", "second", "third")
+_CHUNK = 500  # ids in one statement: databases limit its parameters
 _LONGEST = 3600.0  # seconds: who needs longer was away
 
 
@@ -124,8 +125,11 @@ def undo(database: Database, exam: str, actor: str) -> Undone | None:
         c = schema.answer.c
         lease = {"lease_actor": actor, "lease_token": secrets.token_urlsafe(12), "lease_since": now()}
         lease["lease_until"] = now(timedelta(minutes=chosen.lease))
-        connection.execute(update(schema.answer).where(c.id.in_(ids), c.state.in_(_OPEN)).values(**lease))
-        names = connection.scalars(select(c.name).where(c.id.in_(ids)).order_by(c.place))
+        names: list[str] = []
+        for start in range(0, len(ids), _CHUNK):
+            part = ids[start : start + _CHUNK]
+            connection.execute(update(schema.answer).where(c.id.in_(part), c.state.in_(_OPEN)).values(**lease))
+            names += connection.scalars(select(c.name).where(c.id.in_(part)).order_by(c.place))
         return Undone(events[0].item, tuple(names))
 
 
