@@ -202,6 +202,7 @@ def test_a_wrong_password_and_an_unknown_name_read_the_same(house: House, login:
     assert answer.status_code == 401
     assert "The login or the password is wrong" in answer.text
     assert login not in answer.text.partition("<main")[2]
+    assert actions(house)[-1] == "sign_in_failed"
     assert visitor.get("/exams", follow_redirects=False).status_code == 303
 
 

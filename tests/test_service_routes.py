@@ -19,7 +19,7 @@ from sqlalchemy import func, select
 
 from grader.service import app as service_app
 from grader.service import sessions
-from grader.service.access import allowed
+from grader.service.access import FORM, allowed
 from grader.service.database import metadata
 from grader.service.permissions import ABROAD, ANYONE, IN_EXAM, MEMBER_ROLES
 from grader.service.shield import body_of, permission
@@ -185,6 +185,20 @@ def test_bodies_are_bounded_before_anything_is_read(house: House) -> None:
             if client.http.send(request).status_code != status:
                 wrong.append((path, status))
     assert not wrong
+
+
+def test_of_a_strangers_files_nothing_is_read(house: House) -> None:
+    exam, stranger = house.exam(), house.client(None)
+    large = [
+        (method, path)
+        for route, method, path in cases(house, exam.id, "0")
+        if method != "GET" and body_of(route) > FORM and permission(route).action != ANYONE
+    ]
+    assert ("POST", f"/exams/{exam.id}/names") in large
+    for method, path in large:
+        files = {"file": ("a.csv", b"x" * (FORM + 1))}
+        answer = stranger.http.request(method, path, data={"csrf": stranger.csrf}, files=files)
+        assert answer.status_code == 401, path
 
 
 def test_every_answer_is_sent_with_care(house: House) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 from sqlalchemy import Connection
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 
 from grader.service import exams, sessions
@@ -19,6 +20,7 @@ from grader.service.permissions import ABROAD, ANYONE, IN_EXAM, Actor
 from grader.service.service import Service
 
 FORM = 1_000_000  # bytes of an ordinary form
+_FIELD = 2_500_000  # bytes of one field of a form that is no file: an exam's text is the largest
 _SAFE = {"GET", "HEAD"}
 
 
@@ -89,15 +91,28 @@ async def ours(request: Request) -> None:
     token = request.cookies.get(service.cookie, "")
     sent = request.headers.get("x-csrf-token")
     if sent is None and request.headers.get("sec-fetch-site", "same-origin") in {"same-origin", "none"}:
-        value = (await request.form(max_files=service.max_files)).get("csrf")
+        large = int(request.headers.get("content-length", "0")) > FORM
+        if large and not _for_anyone(request) and not await run_in_threadpool(_known, service, token):
+            raise Refused(401, "denied")  # of a stranger's files nothing is read
+        value = (await _form(request)).get("csrf")
         sent = value if isinstance(value, str) else None
     if not token or sent is None or not sessions.same(sessions.csrf_of(token), sent):
         raise Refused(403, "stale")
 
 
+def _for_anyone(request: Request) -> bool:
+    declared = [one.dependency for one in getattr(request.scope.get("route"), "dependencies", ())]
+    return any(isinstance(one, Allowed) and one.action == ANYONE for one in declared)
+
+
+def _known(service: Service, token: str) -> bool:
+    with service.database.read() as connection:
+        return bool(token) and sessions.find(connection, token) is not None
+
+
 async def _form(request: Request) -> FormData:
     service: Service = request.app.state.service
-    return await request.form(max_files=service.max_files)
+    return await request.form(max_files=service.max_files, max_part_size=_FIELD)
 
 
 # async, though they wait for nothing: FastAPI gives every other dependency a thread of its own, which costs more.

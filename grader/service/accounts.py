@@ -11,7 +11,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from grader.service import schema, sessions, throttle
+from grader.service import audit, schema, sessions, throttle
 from grader.service.database import Database, now
 from grader.service.permissions import Role
 
@@ -45,6 +45,8 @@ def sign_in(database: Database, login: str, password: str, address: str) -> str 
         row = connection.execute(query).first()
     held = row.password if row is not None and row.active and row.password else ""
     if not _right(held or _NOBODY, password) or row is None or not held:
+        with database.begin() as connection:  # not what was typed: it can be a password in the wrong field
+            audit.record(connection, row.id if row is not None else "", "sign_in_failed", address=address)
         return None
     stronger = protect(password) if _hasher.check_needs_rehash(held) else ""
     with database.begin() as connection:

@@ -30,7 +30,7 @@ class Shield:
             await self.app(scope, receive, send)
             return
         refusal = self._refusal(scope)
-        await (refusal or self.app)(scope, receive, self._careful(send))
+        await (refusal or self.app)(scope, receive, self._careful(scope, send))
 
     def _refusal(self, scope: Scope) -> ASGIApp | None:
         headers = {name: value for name, value in scope["headers"] if name in {b"content-length", b"transfer-encoding"}}
@@ -46,12 +46,13 @@ class Shield:
     def _limit(self, scope: Scope) -> int:
         return next((limit for route, limit in self.large if route.matches(scope)[0] is Match.FULL), FORM)
 
-    def _careful(self, send: Send) -> Send:
+    def _careful(self, scope: Scope, send: Send) -> Send:
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(_HEADERS)
-                headers.setdefault("Cache-Control", "no-store")
+                # What is the same for everybody may be kept, and is asked for again when it has changed.
+                headers.setdefault("Cache-Control", "no-cache" if scope["path"].startswith("/static/") else "no-store")
                 if self.secure:
                     headers["Strict-Transport-Security"] = _STRICT_TRANSPORT
             await send(message)
