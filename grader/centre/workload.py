@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, func, select
 
 from grader.exam.exam import Exam, Item
 from grader.marking import answers, schema, trials
@@ -58,7 +59,7 @@ def lines(database: Database, exam: str, shown: Exam, actor: str) -> list[Line]:
     return found
 
 
-def _counted(connection: Connection, query: Select[tuple[str, int]]) -> dict[str, int]:
+def _counted(connection: Connection, query: Any) -> dict[str, int]:
     return {row[0]: row[1] for row in connection.execute(query)}
 
 

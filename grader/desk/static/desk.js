@@ -252,6 +252,7 @@ function notSaved(left, why) {
   const lost = query("#lost");
   lost.textContent = why || lost.dataset.words;
   lost.hidden = false;
+  query("#notice").replaceChildren();
   put(left);
 }
 
