@@ -293,6 +293,7 @@ def add_rubrics(numbers: dict[str, Any], judged: Sequence[Judged]) -> dict[str, 
             continue
         before = Stack.read(numbers)
         right = np.array([one.decision.right for one in chosen], float)
+        off = np.array([(one.decision.place - one.decision.human) / one.decision.top for one in chosen])
         borrowed = np.array([before.sure(kind, one.found) for one in chosen])
         numbers["confidence"][kind] = [_plain(one) for one in _sure_weights(chosen)]
         sure = np.array([Stack.read(numbers).sure(kind, one.found) for one in chosen])
@@ -300,7 +301,8 @@ def add_rubrics(numbers: dict[str, Any], judged: Sequence[Judged]) -> dict[str, 
             "n": len(chosen), "within_tolerance": float(right.mean()),
             "ece_borrowed": metrics.expected_calibration_error(borrowed, right),
             "ece": metrics.expected_calibration_error(sure, right),
-            "mean_error": float(np.mean([abs(d.decision.place - d.decision.human) / d.decision.top for d in chosen])),
+            "mean_error": float(np.abs(off).mean()),
+            "bias": float(off.mean()),
         }  # fmt: skip
     return report
 
