@@ -136,6 +136,19 @@ def test_accepting_takes_the_proposal_whatever_was_typed(visitor: Visitor) -> No
     assert (after.mark, after.status, after.marker) == (before.mark, "final", "person:chen")
 
 
+def test_the_next_answer_is_fetched_ahead_and_the_save_behind_is_acknowledged(visitor: Visitor) -> None:
+    path = visitor.first(NUMERIC)
+    ahead = {"X-Ahead": "1"}
+    page = visitor.client.get(f"/items/{NUMERIC}/next?after={path.rpartition('/')[2]}", headers=ahead)
+    assert page.url.path != path
+    assert "剩余 4" in page.text, "as it will be once the one before it is saved"
+    said = visitor.client.post(path, data={"csrf": visitor.session.csrf, "mark": "1.5"}, headers=ahead)
+    assert (said.status_code, said.text) == (200, "已保存：1.5 / 3")
+    assert visitor.desk.answer(NUMERIC, path.rpartition("/")[2]).mark == 1.5
+    assert visitor.first(NUMERIC) == page.url.path
+    assert "已保存" not in visitor.client.get("/").text, "said once"
+
+
 def test_what_the_model_is_sure_of_is_accepted_at_once_and_taken_back_at_once(visitor: Visitor) -> None:
     before = rows(visitor.desk)
     page = visitor.client.get(f"/items/{SHORT}/sure")

@@ -8,11 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from grader.desk.queue import Entry, Queue, entry, opaque
+from grader.desk.queue import Entry, Queue, alike, entry, opaque
 from grader.desk.sure import Proposed
 from grader.errors import StoreError, UsageError
 from grader.exam.exam import Exam, Item, ShortAnswerItem
-from grader.marking.groups import ALIKE, similarity
 from grader.records import Transcription
 from grader.run.refresh import refresh
 from grader.scoring.normal import normalise
@@ -140,9 +139,8 @@ class Desk:
     def near(self, order: int, name: str) -> list[Entry]:
         """The waiting answers that read nearly like this one, the most alike first. Raises NotHere."""
         one, (queue, waiting) = self._entry(order, name), self.queue(order)
-        texts = self._texts[order]
-        likeness = {group: similarity(texts[one.group], text) for group, text in texts.items() if group != one.group}
-        found = [e for e in queue.entries if e.name in waiting and likeness.get(e.group, 0.0) >= ALIKE]
+        likeness = alike(one.group, self._texts[order])
+        found = [e for e in queue.entries if e.name in waiting and e.group in likeness]
         return sorted(found, key=lambda e: (-likeness[e.group], e.group, e.name))
 
     def proposals(self, order: int) -> list[Proposed]:

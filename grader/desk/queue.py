@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property
 
+from rapidfuzz import process
+from rapidfuzz.distance import Levenshtein
+
+from grader.marking.groups import ALIKE, similarity
 from grader.records import Status
 from grader.scoring.normal import normalise
 from grader.store.decisions import AnswerKey, answer_key
@@ -51,6 +55,19 @@ def entry(row: ResultRow, secret: bytes) -> Entry:
     group = opaque(secret, "group", row.item, text, "" if text else " ".join(row.flags))
     status = row.proposal.status if row.proposal else row.status
     return Entry(opaque(secret, "answer", *key), key, group, status)
+
+
+def alike(group: str, texts: Mapping[str, str]) -> dict[str, float]:
+    """The groups that read nearly like this one: group → likeness, as grader.marking.groups has it.
+
+    texts: group → normalised text. The edit distance sieves first, for it is quick.
+    """
+    others = {name: text for name, text in texts.items() if name != group}
+    near = process.extract(
+        texts[group], others, scorer=Levenshtein.normalized_similarity, score_cutoff=ALIKE, limit=None
+    )
+    found = {name: similarity(texts[group], text) for text, _, name in near}
+    return {name: value for name, value in found.items() if value >= ALIKE}
 
 
 class Queue:

@@ -33,6 +33,7 @@ document.addEventListener("keydown", (event) => {
     if (raise) return raise.click();
   } else if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || typing(event)) return;
   if (event.key === "Enter" && event.target.closest("a, button, input[name=candidate]")) return; // its own Enter
+  if (event.key === "Enter" && event.target.name?.startsWith("mark.")) return nextBox(event); // one of a sample
   const element = pressable(event.key);
   if (!element || event.repeat) return;
   if (isText(element)) {
@@ -44,6 +45,13 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   if (!busy) element.click();
 });
+
+// In a sample Enter goes from mark to mark; all of them are saved by the button.
+function nextBox(event) {
+  event.preventDefault();
+  const boxes = [...document.querySelectorAll("input[name^='mark.']")];
+  (boxes[boxes.indexOf(event.target) + 1] ?? query("form#marking button")).focus();
+}
 
 // One change at a time: a key pressed while an answer is being saved must not fall on the next one.
 let busy = false;
@@ -226,6 +234,7 @@ async function goAhead(form, submitter) {
 function put(page) {
   query("main").replaceWith(page.main);
   document.title = page.title;
+  history.replaceState({ htmx: true }, ""); // going back loads the answer that is left, as it then stands
   history.pushState({ htmx: true }, "", page.path);
   window.scrollTo(0, 0);
   arrive();
