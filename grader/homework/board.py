@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from grader.exam.exam import Exam
-from grader.homework import classlist, jobs, reviewing, uploads
+from grader.homework import classlist, jobs, keeper, reviewing, uploads
 from grader.homework.jobs import Job
 from grader.marking import answers
 from grader.report.words import REMEDIES
@@ -178,7 +178,7 @@ def state_of(service: Service, exam: ExamPlace, language: str) -> State:
     with service.database.read() as connection:
         job = jobs.latest(connection, exam.id)
         ahead = jobs.ahead_of(connection, job) if job is not None and job.state == "queued" else 0
-    if not exam.has_run:
+    if not keeper.settled(exam):
         return State(job, ahead, {}, (), 0)
     rows = list(service.run(exam).ledger())
     bad = [row for row in rows if row.file and row.outcome == "rejected"]

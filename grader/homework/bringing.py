@@ -212,7 +212,7 @@ def claim(request: Request, service: TheService, actor: TheActor, exam: TheExam,
 
 
 def _lost(service: Service, exam: ExamPlace) -> dict[str, LedgerRow]:
-    if not exam.has_run:
+    if not keeper.settled(exam):
         return {}
     rows = [row for row in service.run(exam).ledger() if row.file and row.outcome == "unmatched"]
     return {opaque(exam.id.encode(), "page", row.file, row.page): row for row in rows}

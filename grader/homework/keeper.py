@@ -125,8 +125,13 @@ class Keeper:
             jobs.progress(connection, job.id, **values)
 
 
+def settled(exam: ExamPlace) -> bool:
+    """Whether the exam's run was settled at least once: before, its store may still be in the making."""
+    return (exam.run / "run.json").is_file()
+
+
 def finish(service: Service, exam: ExamPlace) -> None:
     """Have the run store show the marks that people gave since."""
-    if exam.has_run:
+    if settled(exam):
         with _write:
             outbox.write_finals(service.database, exam.id, service.run(exam))

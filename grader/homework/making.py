@@ -11,7 +11,7 @@ from starlette.datastructures import FormData, UploadFile
 
 from grader.errors import ExamError, Problem
 from grader.exam.exam import Exam
-from grader.homework import classlist, drafts
+from grader.homework import classlist, drafts, mending
 from grader.homework.drafts import Draft, Trouble
 from grader.service import audit, exams
 from grader.service.access import Form, Refused, TheActor, TheExam, TheService, allowed
@@ -41,7 +41,7 @@ def check(request: Request, form: Form) -> Response:
     """What is to be mended in what was typed so far: an error or nothing for every input, in place."""
     draft = _draft(form)
     exam, troubles = drafts.check(draft)
-    return show(request, "homework/checked", **_state(draft, exam, troubles))
+    return show(request, "homework/checked", **_state(request, draft, exam, troubles))
 
 
 @rooms.post("/homework", dependencies=[Depends(allowed("create_exam", body=_EXAM_FILE))])
@@ -120,12 +120,13 @@ def _form_page(
     request: Request, draft: Draft, troubles: tuple[Trouble, ...] | list[Trouble] = (), status: int = 200,
     edited: str = "", problems: tuple[Problem, ...] = (),
 ) -> Response:  # fmt: skip
-    state = _state(draft, None, list(troubles))
+    state = _state(request, draft, None, list(troubles))
     return show(request, "homework/new", status, edited=edited, problems=problems, types=drafts.TYPES, **state)
 
 
-def _state(draft: Draft, exam: Exam | None, troubles: list[Trouble]) -> dict[str, Any]:
+def _state(request: Request, draft: Draft, exam: Exam | None, troubles: list[Trouble]) -> dict[str, Any]:
     """What the form shows of a draft. told: input → its error."""
+    troubles = [mending.told(trouble, language_of(request)) for trouble in troubles]
     told: dict[str, Trouble] = {}
     for trouble in troubles:
         told.setdefault(trouble.field, trouble)

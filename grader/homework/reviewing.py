@@ -29,5 +29,5 @@ def everybody(service: Service, exam: ExamPlace) -> list[Pupil]:
     keeper.finish(service, exam)
     with service.database.read() as connection:
         candidates = classlist.candidates(connection, exam.id)
-    rows = service.run(exam).results() if exam.has_run else iter(())
+    rows = service.run(exam).results() if keeper.settled(exam) else iter(())
     return outcome.pupils(exam.definition(), candidates, rows)

@@ -26,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy import (
     event as sa_event,
 )
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.schema import CreateColumn
 
 from grader.store.refusals import refuse
@@ -108,7 +109,10 @@ def connect(url: str) -> Engine:
     sa_event.listen(engine, "handle_error", refuse)
     if engine.dialect.name == "sqlite":
         sa_event.listen(engine, "connect", _sqlite_pragmas)
-    metadata.create_all(engine)
+    try:
+        metadata.create_all(engine)
+    except OperationalError:  # another process made them at the same moment
+        metadata.create_all(engine)
     if engine.dialect.name == "sqlite":
         with engine.begin() as connection:
             _add_what_is_missing(connection)
