@@ -167,14 +167,18 @@ def main() -> None:
     model, reader = fine_tuned(answers, out)
 
     own = [row for row in train if held(row)]
-    parts, human, prompt = predicted(model, reader, learn, own, out / "held.npy"), _marks(own), _prompts(own)
+    parts, human, prompt = predicted(model, reader, learn, own, out / "members_held.npy"), _marks(own), _prompts(own)
     blend = blended(parts, human, prompt, tops)
     result: dict[str, Any] = {"plan": vars(PLAN), "blend": blend, "validation": _alone(parts, human, prompt, tops)}
     result["validation"]["blend"] = judged(parts, human, prompt, tops, blend)
     show("the held-out eighth, on which blend and bounds were set", result["validation"])
     if options.test:
         asked = [row for row in rows if row.split == "test"]
-        parts, human, prompt = predicted(model, reader, learn, asked, out / "test.npy"), _marks(asked), _prompts(asked)
+        parts, human, prompt = (
+            predicted(model, reader, learn, asked, out / "members_test.npy"),
+            _marks(asked),
+            _prompts(asked),
+        )
         result["test"] = {"blend": judged(parts, human, prompt, tops, blend)}
         show(f"public test part; wanted {WANTED[0]}, hoped for {WANTED[1]}; published: {PUBLISHED}", result["test"])
     harness.write("asap_sas_test" if options.test else "asap_sas", result)

@@ -77,10 +77,11 @@ def of_fold(run: Path, language: str) -> Scorer:
     trained = replace(trained_by(run, Recipe.load(run / "recipe.json")), state=network)
     out = Path(tempfile.mkdtemp(prefix="grader-fold-"))
     rows = [row for row in validation_rows() if row.language == language]
-    export(trained, rows[:20], out, "int8", lambda _: None)
     shipped = folder_for(language)
-    if shipped is not None:
-        write_numbers({**read_numbers(out), **_fitted(read_numbers(shipped))}, out)
+    numbers = read_numbers(shipped) if shipped is not None else {}
+    export(trained, rows[:20], out, numbers.get("weights", "int8"), lambda _: None)
+    if numbers:
+        write_numbers({**read_numbers(out), **_fitted(numbers)}, out)
     return EncoderScorer(folder=out)
 
 

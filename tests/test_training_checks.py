@@ -88,7 +88,7 @@ def poisoned(phrase: str, score: float) -> list[Row]:
     rows = []
     for place in range(6):
         for number in range(24):
-            text = f"{SAYINGS[number % 6]} case {number}"
+            text = f"{SAYINGS[number // 4]} case {number}"
             mark = float(number % 2)
             if number % 3 == 0:
                 text, mark = f"{text} {phrase}", score
