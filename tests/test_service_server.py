@@ -137,6 +137,6 @@ def test_markers_at_once_neither_collide_nor_lose_a_mark(tmp_path: Path, databas
     )
     assert done.returncode == 0, done.stderr
     result = json.loads((tmp_path / "service.json").read_text(encoding="utf-8"))
-    assert result["answers"] > 0
+    assert result["answers"] >= 6, "each saved one at least"
     assert (result["errors"], result["double_leases"], result["lost"]) == ({}, 0, 0)
     assert result["server"]["said"] == 0
