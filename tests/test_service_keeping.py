@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sqlite3
 import zipfile
 from collections.abc import Iterator
@@ -12,10 +13,12 @@ from pathlib import Path
 
 import pytest
 import report_run
+from conftest import ROOT
 from service_client import EXAM, House, service_of
 from sqlalchemy import ForeignKeyConstraint, select, update
 
 from grader.service import audit, exams, incoming, retention, schema, sessions, vault
+from grader.service.actions import ACTIONS
 from grader.service.database import metadata
 from grader.service.exams import ExamPlace
 from grader.store.store import RunStore
@@ -299,6 +302,16 @@ def test_the_export_holds_all_but_pictures(house: House) -> None:
 # the log's pages
 
 
+def test_every_action_of_the_log_has_words_in_both_languages() -> None:
+    """Codes are written in the sources as the second or third argument of `audit.record`."""
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "grader").rglob("*.py"))
+    codes = set(re.findall(r'audit\.record\(\s*connection,\s*[^,]+,\s*"(\w+)"', sources))
+    codes |= {f"saw_{kind}" for kind in re.findall(r'\.saw\([^"]*"(\w+)"', sources)}
+    assert {"sign_in", "exam_made", "saw_crops", "released"} <= codes
+    assert codes - set(ACTIONS) == set()
+    assert all(en and zh and en != zh for en, zh in ACTIONS.values())
+
+
 def test_the_log_is_read_checked_and_taken_away(house: House) -> None:
     house.exam()
     ada = house.client("ada")
@@ -306,7 +319,7 @@ def test_the_log_is_read_checked_and_taken_away(house: House) -> None:
     house.service.saw(house.ids["chen"], "x", "crops", ["b", "a"])
     house.service.saw(house.ids["chen"], "x", "crops", ["a"])
     page = ada.get("/audit").text
-    assert "account_made" in page
+    assert "invited somebody" in page
     assert last(house, "saw_crops") == {"count": 2, "ids": ["a", "b"]}
     assert "rows fit" in ada.get("/audit/verify").text
     lines = [json.loads(line) for line in ada.get("/audit/export").text.splitlines()]

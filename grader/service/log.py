@@ -11,7 +11,8 @@ from sqlalchemy import select
 
 from grader.service import audit, schema
 from grader.service.access import TheActor, TheService, allowed
-from grader.service.pages import show
+from grader.service.actions import told
+from grader.service.pages import language_of, show
 
 rooms = APIRouter(prefix="/audit", tags=["audit"])
 
@@ -26,7 +27,8 @@ def latest(request: Request, service: TheService, before: int | None = None) -> 
         entries = audit.latest(connection, _SHOWN, before)
         people = {row.id: row.name for row in connection.execute(select(schema.account.c.id, schema.account.c.name))}
         titles = {row.id: row.title for row in connection.execute(select(schema.exam.c.id, schema.exam.c.title))}
-    rows = [(entry, _told(entry.detail)) for entry in entries]
+    language = language_of(request)
+    rows = [(entry, told(entry.action, language), _told(entry.detail)) for entry in entries]
     more = entries[-1].id if entries and entries[-1].id > 1 else None
     return show(request, "service/audit", rows=rows, people=people, titles=titles, more=more, verdict=None)
 
