@@ -180,7 +180,8 @@ def flag_rates(rows: Sequence[Row], measures: Sequence[triage.Measures], limits:
 def _boundary(decisions: Sequence[Decision]) -> float:
     """The gap below which the neighbouring mark was right about as often: the 5% of least gaps. Sets on wide scales
     only have tolerances instead, and say nothing of it."""
-    gaps = np.array([max(0.0, d.gap) for d in decisions if not d.reach])
+    exact = [d for d in decisions if not d.reach] or decisions  # where every scale is fine, the gap of any mark
+    gaps = np.array([max(0.0, d.gap) for d in exact])
     return round(float(np.quantile(gaps, 0.05)), 4) if len(gaps) else 0.0
 
 
