@@ -1,6 +1,6 @@
 """Do 50 markers at once wait, collide or lose marks?
 
-    python benchmarks/service.py [--markers 50] [--seconds 120] [--pause 2] [--database URL]
+    python benchmarks/service.py [--markers 50] [--seconds 120] [--pause 3] [--database URL]
 
 `grader serve` runs as a process of its own, as people start it; the markers are another process, over loopback.
 Each does what the desk's script does: has the next answer fetched ahead with its picture, looks at the one before
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--markers", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=120)
-    parser.add_argument("--pause", type=float, default=2, help="mean seconds that a marker looks at an answer")
+    parser.add_argument("--pause", type=float, default=3, help="mean seconds that a marker looks at an answer")
     parser.add_argument("--answers", type=int, help="in the exam; by default as many as can be needed")
     parser.add_argument("--database", help="URL of an empty PostgreSQL database; SQLite by default")
     options = parser.parse_args(arguments)

@@ -30,7 +30,7 @@ def clear(service: Service, exam: ExamPlace, actor: str, why: str) -> dict[str, 
     Marks, transcriptions and statistics stay, under candidate numbers. why: "date" or "asked".
     """
     service.forget_run(exam.id)
-    gone = {"scans": _empty(exam.scans), "crops": _delete_crops(exam, None)}
+    gone = {"scans": _empty(exam.scans) + _empty(exam.folder / "arriving"), "crops": _delete_crops(exam, None)}
     with service.database.begin() as connection:
         gone["names"] = vault.forget(connection, exam.id)
         for clearer in CLEARERS:
