@@ -1,8 +1,8 @@
 """What the benchmarks of short answers share: the held-out questions, and the scorer that is judged.
 
 What ships learned from every training question in its last pass, so on the training parts it is judged through the
-network of a training run that never saw the first fold of questions (`--run RUN`, the folder of `grader train`),
-with the numbers of the shipped bundle. Without `--run` figures of held-out questions are of weights that saw them;
+network of a training run that never saw the first fold of questions (`--run RUN`, the folder of `grader train`).
+Without `--run` figures of held-out questions are of weights that saw them;
 every table and file says which it was.
 """
 
@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import harness
+import numpy as np
 
 from grader.scoring import choose
 from grader.scoring.protocol import Scorer
@@ -66,27 +67,27 @@ def judged(options: argparse.Namespace, language: str, test: bool = False) -> Ju
 
 
 def of_fold(run: Path, language: str) -> Scorer:
-    """The scorer of a run's first fold network, with the numbers of the shipped bundle where there is one."""
-    from grader.scoring.bundle import folder_for, read_numbers
+    """The scorer of a run's first fold network. Its stacking and limits were fitted on the predictions that this
+    network made of the held-out questions, as those of a shipped bundle are: its confidence on these questions is
+    therefore judged a little too kindly, and only the test parts are new to everything."""
+    from grader.scoring.bundle import read_numbers
     from grader.scoring.encoder import EncoderScorer
+    from grader.scoring.lexical import LexicalScorer
+    from grader.training import shipping, stacking
     from grader.training.export import export, write_numbers
     from grader.training.recipe import Recipe
-    from grader.training.shipping import trained_by
 
-    network = harness.need(run / "fold-0" / "model.pt")
-    trained = replace(trained_by(run, Recipe.load(run / "recipe.json")), state=network)
+    recipe = Recipe.load(run / "recipe.json")
+    trained = replace(shipping.trained_by(run, recipe), state=harness.need(run / "fold-0" / "model.pt"))
+    rows = shipping.graded_rows(recipe, harness.DATA / "asag")
+    with np.load(harness.need(run / "held.npz")) as stored:
+        places, probabilities = stored["place"].tolist(), stored["probabilities"]
     out = Path(tempfile.mkdtemp(prefix="grader-fold-"))
-    rows = [row for row in validation_rows() if row.language == language]
-    shipped = folder_for(language)
-    numbers = read_numbers(shipped) if shipped is not None else {}
-    export(trained, rows[:20], out, numbers.get("weights", "int8"), lambda _: None)
-    if numbers:
-        write_numbers({**read_numbers(out), **_fitted(numbers)}, out)
+    export(trained, [rows[place] for place in places[:20]], out, "int8", lambda _: None)
+    extractor = LexicalScorer().extractor
+    fitted, limits, _ = stacking.fit(stacking.held_out(rows, places, probabilities, extractor), extractor)
+    write_numbers({**read_numbers(out), "stacking": fitted, "limits": limits}, out)
     return EncoderScorer(folder=out)
-
-
-def _fitted(numbers: dict[str, object]) -> dict[str, object]:
-    return {name: numbers[name] for name in ("stacking", "limits")}
 
 
 def _languages(run: Path) -> tuple[str, ...]:

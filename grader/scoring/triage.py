@@ -20,6 +20,7 @@ OCR_DOUBT = 0.80  # reading confidence below which the text itself is in doubt
 _REPEAT_LEAST = 12  # tokens; a shorter reference is what anybody would write
 _LIST_LEAST = 4
 _SENTENCES_MOST = 3
+_ROUND_LEAST = 24  # tokens; fewer repeat themselves by chance
 _ORDER_LEAST = 6  # tokens; the order of fewer says nothing
 
 _SPECIAL = re.compile(
@@ -201,7 +202,9 @@ def _invisible(character: str) -> bool:
 
 
 def repeated(answer: View) -> bool:
-    """The same few tokens over and over, or one character held down."""
+    """The same few tokens or the same sentences over and over, or one character held down."""
+    if len(answer.tokens) >= _ROUND_LEAST and 3 * max(len(answer.small), len(answer.large)) <= len(answer.tokens):
+        return True
     if len(answer.tokens) >= 8 and len(answer.large) <= len(answer.tokens) / 4 and len(answer.small) < 8:
         return True
     return bool(re.search(r"([^\W\d])\1{5,}", answer.text))
