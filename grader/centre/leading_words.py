@@ -10,6 +10,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "go_on_deciding": ("Decide them one by one", "逐份裁定"),
     "items_all": ("Items", "各题"),
     "markers": ("Markers", "评卷人"),
+    "who_may_mark": ("Who may mark: add and remove", "评卷人员：添加与移除"),
     "all_items": ("all items", "全部题目"),
     "rubric_change": ("Change the rubric", "修改评分标准"),
     "settings": ("Settings", "设置"),
