@@ -15,6 +15,7 @@ from grader.desk.views import expected
 from grader.homework import exports, outcome, reviewing
 from grader.homework.board import definition_of
 from grader.homework.outcome import Answer, Pupil
+from grader.homework.prints import printed
 from grader.homework.words import WORDS
 from grader.report.words import WORDS as REPORT
 from grader.service import audit, vault
@@ -63,7 +64,7 @@ def crop(service: TheService, actor: TheActor, exam: TheExam, place: int, number
         raise Refused(404, "not_here")
     service.saw(actor.account, exam.id, "crops", [row.crop[:16]])
     headers = {"Cache-Control": "private, max-age=600"}
-    return Response(service.run(exam).crop(row.crop), media_type="image/png", headers=headers)
+    return Response(printed(service.run(exam).crop(row.crop)), media_type="image/png", headers=headers)
 
 
 @rooms.get("/files/{name}", dependencies=_EXPORT)
@@ -136,7 +137,7 @@ def _file(request: Request, service: Service, exam: ExamPlace, chosen: list[Pupi
     def picture(pupil: Pupil, number: int) -> str:
         row = pupil.answers[number].row
         assert row is not None
-        return f"data:image/png;base64,{b64encode(store.crop(row.crop)).decode()}"
+        return f"data:image/png;base64,{b64encode(printed(store.crop(row.crop))).decode()}"
 
     style = (files("grader.homework") / "static" / "pupils.css").read_text(encoding="utf-8")
     pages = request.app.state.pages

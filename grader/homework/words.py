@@ -131,7 +131,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "hw_open": ("not final", "未定分"),
     "hw_open_n": ("{count} not final", "{count} 题未定分"),
     "hw_print_all": ("Print all", "打印全部"),
-    "hw_print_hint": ("Print with Ctrl+P or ⌘P: a page a pupil.", "按 Ctrl+P 或 ⌘P 打印。"),
+    "hw_print_hint": ("Print with Ctrl+P (Cmd+P): a page a pupil.", "按 Ctrl+P（Cmd+P）打印，每名学生另起一页。"),
     "hw_total": ("Total", "总分"),
     "hw_missing": ("What was missing", "失分要点"),
     "hw_right_answer": ("Answer", "参考答案"),
