@@ -1,6 +1,6 @@
 """Fits the plain numbers of a bundle: how two judges are summed, how sure that makes, where flags stand.
 
-Everything is fitted on questions that neither judge had seen, every set weighing alike, with few parameters drawn
+Everything is fitted on questions that neither judge had seen, sets balanced, with few parameters drawn
 towards doing nothing: a map that is to hold on new questions and new subjects must not follow the sets closely.
 What it is worth is measured on sets that took no part in the fit (leave one set out).
 """
@@ -29,6 +29,7 @@ from grader.training.validation import Decision
 
 CLASSES = ("correct", "contradictory", "incorrect")
 _PULL = {"steps": 30.0, "confidence": 60.0}  # strength of the pull towards doing nothing, in answers
+_BALANCE = 0.5  # of the sets, in the sum of the judges: small ones are too noisy to weigh alike
 _RIGHT_APART = 0.03  # at most this share of the right marks is flagged because the judges disagree
 _CLAUSE_LEAST = 0.6
 _LEAST = 200  # decisions to fit a kind on
@@ -112,7 +113,7 @@ def fit(held: Held, extractor: Extractor) -> tuple[dict[str, Any], dict[str, flo
 def fit_steps(held: Held) -> dict[str, Any]:
     """Weights of the judges' step logits (logistic regression over all steps known), and of the rare class."""
     passes, known, _, _ = targets(held.rows)
-    weight = source_weights(held.rows, 1.0)[:, None] * known
+    weight = source_weights(held.rows, _BALANCE)[:, None] * known
     judges = [logit(held.encoder[:, :4]).ravel(), logit(held.lexical[:, :4]).ravel()]
     step = np.tile(np.eye(4), (len(held.rows), 1))
     for heard in ((0, 1), (0,)):  # a judge that would count against itself is noise: then the encoder alone
