@@ -116,7 +116,7 @@ def _checked(data: bytes) -> bytes:
 
 
 def _head(arrays: dict[str, np.ndarray], number: int, data: dict[str, Any]) -> Head:
-    own = {name: arrays[f"{number}/{name}"] for name in _ARRAYS}
+    own: dict[str, Any] = {name: arrays[f"{number}/{name}"] for name in _ARRAYS}
     start, places, counts = (arrays[f"{number}/{name}"] for name in _GRAMS)
     blocks = tuple((str(name), int(width)) for name, width in data["blocks"])
     columns = sum(width for _, width in blocks)
