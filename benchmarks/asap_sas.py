@@ -133,23 +133,28 @@ def judged(
     return {"mean_qwk": float(np.mean([one["qwk"] for one in prompts.values()])), "n": len(human), "prompts": prompts}
 
 
-def predicted(
-    model: prompt_heads.PromptHeads, reader: prompt_heads.Reader, learn: list[Row], judge: list[Row], file: Path
-) -> np.ndarray:
-    """len(judge) x 4 expected marks of the members, from the file where they were kept."""
-    if file.is_file():
-        kept: np.ndarray = np.load(file)
-        return kept
-    passes = prompt_heads.predict(model, reader, [answer(row) for row in judge])
-    steps = np.array([[k < row.top for k in range(STEPS)] for row in judge])
-    found = np.concatenate([(passes * steps).sum(1, keepdims=True), np.zeros((len(judge), 3))], 1)
-    for item in sorted({row.item for row in judge}, key=int):
-        places = [place for place, row in enumerate(judge) if row.item == item]
-        own = [row for row in learn if row.item == item]
-        marks = [row.score * row.top for row in own]
-        found[places, 1:] = n_grams(own, marks, [judge[place] for place in places])
-    np.save(file, found)
-    return found
+def counted(learn: Sequence[Row], judge: Sequence[Row], file: Path) -> np.ndarray:
+    """len(judge) x 3 expected marks of the n-gram members, prompt by prompt, from the file where they were kept."""
+    if not file.is_file():
+        found = np.zeros((len(judge), 3))
+        for item in sorted({row.item for row in judge}, key=int):
+            places = [place for place, row in enumerate(judge) if row.item == item]
+            own = [row for row in learn if row.item == item]
+            found[places] = n_grams(own, [row.score * row.top for row in own], [judge[place] for place in places])
+        file.parent.mkdir(parents=True, exist_ok=True)
+        np.save(file, found)
+    kept: np.ndarray = np.load(file)
+    return kept
+
+
+def read(model: prompt_heads.PromptHeads, reader: prompt_heads.Reader, judge: Sequence[Row], file: Path) -> np.ndarray:
+    """len(judge) x 1 expected marks of the encoder, from the file where they were kept."""
+    if not file.is_file():
+        passes = prompt_heads.predict(model, reader, [answer(row) for row in judge])
+        steps = np.array([[k < row.top for k in range(STEPS)] for row in judge])
+        np.save(file, (passes * steps).sum(1, keepdims=True))
+    kept: np.ndarray = np.load(file)
+    return kept
 
 
 def main() -> None:
@@ -164,22 +169,20 @@ def main() -> None:
     learn = [row for row in train if not held(row)]
     answers = [answer(row, two) for row, two in zip(train, second, strict=True) if not held(row)]
     out = harness.OUT / "asap_sas"
-    model, reader = fine_tuned(answers, out)
-
     own = [row for row in train if held(row)]
-    parts, human, prompt = predicted(model, reader, learn, own, out / "members_held.npy"), _marks(own), _prompts(own)
+    asked = [row for row in rows if row.split == "test"] if options.test else []
+    words = {name: counted(learn, judge, out / f"n_grams_{name}.npy") for name, judge in _parts(own, asked)}
+    model, reader = fine_tuned(answers, out)
+    meaning = {name: read(model, reader, judge, out / f"encoder_{name}.npy") for name, judge in _parts(own, asked)}
+    members = {name: np.concatenate([meaning[name], words[name]], 1) for name in words}
+
+    parts, human, prompt = members["held"], _marks(own), _prompts(own)
     blend = blended(parts, human, prompt, tops)
     result: dict[str, Any] = {"plan": vars(PLAN), "blend": blend, "validation": _alone(parts, human, prompt, tops)}
     result["validation"]["blend"] = judged(parts, human, prompt, tops, blend)
     show("the held-out eighth, on which blend and bounds were set", result["validation"])
     if options.test:
-        asked = [row for row in rows if row.split == "test"]
-        parts, human, prompt = (
-            predicted(model, reader, learn, asked, out / "members_test.npy"),
-            _marks(asked),
-            _prompts(asked),
-        )
-        result["test"] = {"blend": judged(parts, human, prompt, tops, blend)}
+        result["test"] = {"blend": judged(members["test"], _marks(asked), _prompts(asked), tops, blend)}
         show(f"public test part; wanted {WANTED[0]}, hoped for {WANTED[1]}; published: {PUBLISHED}", result["test"])
     harness.write("asap_sas_test" if options.test else "asap_sas", result)
 
@@ -192,6 +195,10 @@ def _alone(parts: np.ndarray, human: np.ndarray, prompt: np.ndarray, tops: Seque
         bounds = [list(thresholds(parts[prompt == p, place], human[prompt == p], tops[p])) for p in range(PROMPTS)]
         found[name] = judged(parts, human, prompt, tops, {"shares": share, "bounds": bounds})
     return found
+
+
+def _parts(own: list[Row], asked: list[Row]) -> list[tuple[str, list[Row]]]:
+    return [("held", own), *([("test", asked)] if asked else [])]
 
 
 def _marks(rows: Sequence[Row]) -> np.ndarray:
