@@ -22,7 +22,7 @@ from grader.marking.scheme import Scheme
 from grader.marking.seeds import SeedPolicy
 from grader.marking.settings import ItemSettings
 from grader.report.words import WORDS as REPORT
-from grader.service.words import WORDS as SERVICE
+from grader.service.rooms import ROOMS
 
 ITEM = "2"
 # what an exam says in its own language, whatever that of the page
@@ -506,7 +506,7 @@ def test_both_languages_and_both_say_the_same_things(centre: Centre) -> None:
         assert en.strip(), key
         assert re.search("[\u4e00-\u9fff]", zh), key
         assert sorted(fields.findall(en)) == sorted(fields.findall(zh)), key
-    known = {**REPORT, **DESK, **SERVICE, **WORDS}
+    known = {**REPORT, **DESK} | {key: pair for room in ROOMS for key, pair in room.own_words().items()}
     sources = [*CENTRE.glob("templates/*.j2"), *CENTRE.glob("*.py")]
     used = re.compile(r'\b(?:t|tell|say|saved)\((?:request, (?:[^"()]*, )?)?"(\w+)"(?! ~)')
     for path in sources:
