@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from grader.scoring import confidence as odds
 from grader.scoring.bundle import NETWORK, NUMBERS, TOKENIZER, Bundle
 from grader.scoring.encoder import EncoderScorer
 from grader.scoring.encoding import nearest
+from grader.scoring.network import Output
 from grader.scoring.stacking import KINDS, UNFITTED, Signals, Stack
 from grader.scoring.text import look
 
@@ -180,6 +182,20 @@ def test_of_several_references_the_best_counts(scorer: EncoderScorer) -> None:
     found, _ = scorer.output(TOWEL, both, answer)
     single = [scorer.output(TOWEL, [one], answer)[0].steps[3] for one in both]
     assert found.steps[3] == max(single)
+
+
+def test_a_statement_taken_back_costs_its_mark(scorer: EncoderScorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    sure = Output(np.full(4, 0.99, np.float32), np.array([0.98, 0.01, 0.01], np.float32), np.zeros(4, np.float32))
+    monkeypatch.setattr(scorer, "read", lambda *_: sure)
+    limits = replace(scorer.bundle.limits, both=0.2, polarity=0.2)
+    monkeypatch.setattr(scorer, "bundle", replace(scorer.bundle, limits=limits, stack=Stack.read(UNFITTED)))
+    said = HOLISTIC.reference_answers[0]
+    whole, turned = marks_of(scorer, "holistic", [said, f"{said} {said.replace('carries', 'does not carry')}"])
+    assert whole.mark == 4
+    assert turned.mark is not None
+    assert turned.mark < 4
+    assert {"contradiction", "negated_reference"} & set(turned.flags)
+    assert turned.status == "review"
 
 
 def test_blank_earns_nothing_with_the_confidence_of_the_reading(scorer: EncoderScorer) -> None:

@@ -115,7 +115,7 @@ class _EncoderTask(Task):
         if not whole:
             raised.append("too_long")
         judged = [self._meets(one, answer) for one in self.criteria] or [self._whole(reading, answer, measures)]
-        if any(one.conflict for one in judged):
+        if any(one.conflict for one in judged) and "negated_reference" not in raised:
             raised.append("contradiction")
         found = [self._judgement(one, marks) for one, marks in zip(judged, self._marks(), strict=True)]
         apart = self.signals(found, 0.5)
@@ -136,6 +136,8 @@ class _EncoderTask(Task):
         """The whole answer beside the reference answers; evidence is its stretch that carries most."""
         span = self.extractor.best_clause(self.extractor.sight(nearest(self.whole, answer)[0]), answer)[1]
         turned = self._conflict(self.whole, reading, answer) if measures.both or measures.polarity else 0.0
+        for share, limit in ((measures.both, self.limits.both), (measures.polarity, self.limits.polarity)):
+            turned = max(turned, 0.5 + share / 2 if share >= limit else 0.0)  # taken back: more likely unsaid than said
         return Met(reading, answer.span(*span) if span else None, turned)
 
     def _meets(self, criterion: Criterion, answer: View) -> Met:
