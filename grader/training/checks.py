@@ -123,8 +123,8 @@ def _set_report(rows: Sequence[Row]) -> SetReport:
     for row in said:
         by_text[row.group, _plain(row.text)].append(row.score)
     asked = {(_plain(row.question), tuple(map(_plain, row.references))) for row in train}
-    leaked = Counter(row.split for row in tests if (row.group, _plain(row.text)) in by_text)
-    known = Counter(
+    leaked = Counter[str](row.split for row in tests if (row.group, _plain(row.text)) in by_text)
+    known = Counter[str](
         row.split
         for row in tests
         if row.split in UNSEEN and (_plain(row.question), tuple(map(_plain, row.references))) in asked

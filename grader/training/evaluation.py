@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -86,7 +86,8 @@ def label(scorer: Scorer, row: Row) -> Label:
         reading, _, _ = scorer.reading(row.question, row.references, answer)
         return LABELS[int(scorer.bundle.stack.classes(reading.output.classes).argmax())]
     if isinstance(scorer, LexicalScorer):
-        return three_way(scorer.probabilities(row.question, row.references, answer)[1], scorer.three_way)
+        named = three_way(scorer.probabilities(row.question, row.references, answer)[1], scorer.three_way)
+        return cast(Label, named)
     raise UsageError(f"the scorer {scorer.name} does not name classes", "judge it by its marks")
 
 

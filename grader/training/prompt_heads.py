@@ -78,7 +78,7 @@ class Reader:
         tokenizer.no_truncation()
         tokenizer.encode_special_tokens = True
         self._tokenizer, self._length = tokenizer, length
-        self._start, self._end = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
+        self._start, self._end = (tokenizer.get_vocab()[name] for name in ("[CLS]", "[SEP]"))
 
     def ids(self, text: str) -> list[int]:
         """Start, the first tokens of the answer, end."""
