@@ -10,6 +10,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher, Type
 from service_client import PASSWORD, Client, House, service_of
 from sqlalchemy import select, update
 
@@ -18,6 +19,17 @@ from grader.service.database import now
 from grader.service.service import Settings
 
 SECRET = "rather long and odd"
+
+
+COST = accounts._hasher
+
+
+@pytest.fixture(autouse=True)
+def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same function at the least cost: its real one is what one test looks at."""
+    cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    monkeypatch.setattr(accounts, "_hasher", cheap)
+    monkeypatch.setattr(accounts, "_NOBODY", cheap.hash("nobody's password"))
 
 
 @pytest.fixture
@@ -172,6 +184,13 @@ def test_a_link_grows_old(house: House) -> None:
 
 
 # signing in
+
+
+def test_passwords_cost_what_is_advised() -> None:
+    """OWASP's least for argon2id: 19 MiB and two turns."""
+    assert COST.type is Type.ID
+    assert COST.memory_cost >= 19 * 1024
+    assert COST.time_cost >= 2
 
 
 def test_signing_in_gives_a_new_token_and_out_ends_it(house: House) -> None:
