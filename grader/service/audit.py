@@ -35,7 +35,8 @@ class Entry:
 
 
 def record(connection: Connection, actor: str, action: str, exam: str = "", **detail: object) -> None:
-    """Add a row, in the transaction of what it tells about (`Database.begin`).
+    """Add a row, in the transaction of what it tells about (`Database.begin`), as its last step: until the
+    transaction ends nobody else can add one.
 
     detail: what JSON can hold; never a candidate's name, a password or a token.
     """

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,7 +59,8 @@ def forget_candidate(service: Service, exam: ExamPlace, candidate: str, actor: s
     """
     gone = {"scans": 0, "crops": 0}
     if exam.has_run:
-        gone = {"scans": _delete_scans(service, exam, candidate), "crops": _delete_crops(exam, candidate)}
+        of_pages = _crops_of_pages(service, exam, candidate)
+        gone = {"scans": _delete_scans(service, exam, candidate), "crops": _delete_crops(exam, candidate, of_pages)}
     with service.database.begin() as connection:
         gone["names"] = vault.forget(connection, exam.id, candidate)
         audit.record(connection, actor, "candidate_forgotten", exam.id, candidate=candidate, **gone)
@@ -102,7 +103,15 @@ def _empty(folder: Path) -> int:
     return len(files)
 
 
-def _delete_crops(exam: ExamPlace, candidate: str | None) -> int:
+def _crops_of_pages(service: Service, exam: ExamPlace, candidate: str) -> list[str]:
+    """Every picture cut from the candidate's pages: whole plain pages, and parts of answers over several pages."""
+    store = service.run(exam)
+    rows = [row for row in store.ledger() if row.file and row.candidate == candidate]
+    records = [store.page_record(row.file, row.page) for row in rows]
+    return sorted({sha256 for record in records if record is not None for sha256 in record.crops.values()})
+
+
+def _delete_crops(exam: ExamPlace, candidate: str | None, of_pages: Sequence[str] = ()) -> int:
     if not exam.has_run:
         return 0
     mine = "SELECT crop FROM answer WHERE candidate = ?"
@@ -111,6 +120,8 @@ def _delete_crops(exam: ExamPlace, candidate: str | None) -> int:
     with closing(sqlite3.connect(exam.run / "run.sqlite", timeout=30)) as store:
         store.execute("PRAGMA secure_delete=ON")
         count = store.execute(f"DELETE FROM crop{which}", () if candidate is None else (candidate,) * 2).rowcount
+        alone = f"DELETE FROM crop WHERE sha256 = ? AND sha256 NOT IN ({others})"
+        count += sum(store.execute(alone, (sha256, candidate)).rowcount for sha256 in of_pages)
         store.commit()
         store.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return count
