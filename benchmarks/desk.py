@@ -14,9 +14,11 @@ import argparse
 import json
 import os
 import shutil
+import sqlite3
 import statistics
 import sys
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
@@ -84,13 +86,29 @@ def main() -> None:
             page.wait_for_load_state("networkidle")
             clock = page.evaluate("() => window.clock")
             browser.close()
+            service.kill()  # what was acknowledged is on disk already
+        kept = marks_kept(Path(folder) / "data")
     figures = {name: summary(values) for name, values in clock.items()}
-    report = {"answers": options.answers, "pause": options.pause, "load": os.getloadavg()[0], "milliseconds": figures}
+    report = {
+        "answers": options.answers,
+        "kept": kept,
+        "pause": options.pause,
+        "load": os.getloadavg()[0],
+        "milliseconds": figures,
+    }
     options.out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     print("milliseconds      n   median      p95      max")
     for name, told in figures.items():
         print(f"{name:12s}{told['n']:7d}{told['median']:9.1f}{told['p95']:9.1f}{told['max']:9.1f}")
-    print(f"load average {report['load']:.1f}", file=sys.stderr)
+    print(f"{kept} of {options.answers} marks are on disk after the service was killed")
+    print(f"load average {os.getloadavg()[0]:.1f}", file=sys.stderr)
+
+
+def marks_kept(data: Path) -> int:
+    """People's marks in the service's database."""
+    with closing(sqlite3.connect(data / "service.sqlite")) as connection:
+        query = "SELECT count(*) FROM mark_event WHERE kind = 'mark' AND giver = 'person'"
+        return int(connection.execute(query).fetchone()[0])
 
 
 def summary(values: list[float]) -> dict[str, float]:

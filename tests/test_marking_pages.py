@@ -135,6 +135,9 @@ def test_two_markers_never_have_the_same_answer(centre: Centre) -> None:
     chen, wang, _ = desks
     stolen = chen.client.post(on_desks[1], token="x", mark="4")
     assert "不在您的评卷台" in stolen.text
+    sent = {"csrf": chen.client.csrf, "token": "x", "mark": "4"}
+    behind = chen.client.http.post(on_desks[1], data=sent, headers={"X-Ahead": "1"})
+    assert (behind.status_code, behind.headers["X-Said"]) == (409, "1"), "the script shows why and goes on"
     assert on_desks[1] == wang.next().url.path
     assert states(centre) == {"first": 8}
 

@@ -244,7 +244,8 @@ async function save(path, body, left) {
   try {
     const answer = await fetch(path, { method: "POST", body, headers: { "X-Ahead": "1" } });
     const said = await answer.text();
-    if (!answer.ok) return notSaved(left, answer.headers.get("X-Said") ? said : "");
+    const why = answer.headers.get("X-Said") ? said : "";
+    if (!answer.ok) return notSaved(answer.status === 409 && why ? null : left, why);
     localStorage.removeItem(draftOf(path));
     query("#lost").hidden = true;
     const notice = document.createElement("p");
@@ -256,13 +257,14 @@ async function save(path, body, left) {
   }
 }
 
-// An answer that could not be saved comes back as it was, and says why.
+// An answer that could not be saved comes back as it was, and says why; one that is not the marker's any more
+// (left is null) would only be refused again.
 function notSaved(left, why) {
   const lost = query("#lost");
   lost.textContent = why || lost.dataset.words;
   lost.hidden = false;
   query("#notice").replaceChildren();
-  put(left);
+  if (left) put(left);
 }
 
 // A lease lasts as long as the page is looked at.
