@@ -43,5 +43,6 @@ How to add a part (marking, homework, ...):
 7. Refusals: `raise Refused(404, "not_here")`, `Refused(403, "forbidden")`, `Refused(409, "stale")`; any GraderError
    becomes a page with its remedy. `exam.definition()`, `exam.run`, `service.run(exam)` lead to the engine's records.
 
-How it is run: SERVICE.md beside this file. Tests: tests/service_client.py; test_service_routes.py tries every route as everybody, new ones of themselves.
+How it is run: SERVICE.md beside this file.
+Tests: tests/service_client.py; test_service_routes.py tries every route as everybody, new ones of themselves.
 """
