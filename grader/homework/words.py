@@ -8,7 +8,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "homework": ("Homework", "作业"),
     "homework_note": ("Photograph, review, give back.", "拍照上传、复核、讲评发还。"),
     "new_homework": ("New homework", "布置作业"),
-    "hw_figures": ("{items} items · {marks} marks", "{items} 题 · 满分 {marks} 分"),
+    "hw_figures": ("items: {items} · marks: {marks}", "{items} 题 · 满分 {marks} 分"),
     "hw_class": ("Class list", "班级名单"),
     "hw_pupils_n": ("{count} pupils", "{count} 名学生"),
     "hw_no_class": ("Who hands in? Write one pupil a line: number, then name.", "每行一名学生：学号 姓名。"),
@@ -187,6 +187,6 @@ WORDS: dict[str, tuple[str, str]] = {
     "hw_file_note": ("An exam.yaml with items, answers and rubric.", "包含题目、答案与评分标准的 exam.yaml。"),
     "hw_mend": ("{count} things to mend", "有 {count} 处需要修改"),
     "hw_mend_one": ("One thing to mend", "有 1 处需要修改"),
-    "hw_fine": ("Everything fits: {items} items, {marks} marks.", "检查通过：{items} 题，满分 {marks} 分。"),
+    "hw_fine": ("Everything fits. Items: {items}, marks: {marks}.", "检查通过：{items} 题，满分 {marks} 分。"),
     "hw_made": ("The homework is made.", "作业已创建。"),
 }  # fmt: skip
