@@ -87,6 +87,7 @@ class Tab:
         self.page.evaluate("() => { document.querySelector('main').dataset.old = '1' }")
         self.page.keyboard.press(key)
         self.page.wait_for_selector("main:not([data-old])")
+        self.page.wait_for_selector("#notice:not([aria-busy])", state="attached")
         self.page.wait_for_load_state("networkidle")
         return self.text
 

@@ -225,6 +225,7 @@ async function goAhead(form, submitter) {
   const left = { path: location.pathname, title: document.title, main: query("main") };
   const body = new URLSearchParams(new FormData(form, submitter));
   keep(form);
+  query("#notice").ariaBusy = "true"; // until what was saved is acknowledged
   saving = saving.then(() => save(form.getAttribute("action"), body, left));
   busy = false;
   put(following);
@@ -254,6 +255,8 @@ async function save(path, body, left) {
     query("#notice").replaceChildren(notice);
   } catch {
     notSaved(left, "");
+  } finally {
+    query("#notice").ariaBusy = null;
   }
 }
 
