@@ -16,6 +16,9 @@ import pytest
 from plain_paper import photographed, written
 from service_client import Client, House, service_of
 
+from grader.demo.simulate import simulate
+from grader.exam.form import load_form
+from grader.exam.load import load_exam
 from grader.homework import jobs, keeper
 from grader.homework.keeper import Keeper
 from grader.store.store import RunStore
@@ -371,6 +374,22 @@ def test_homework_lives_in_either_database(tmp_path: Path, database_url: str) ->
         assert code is not None
         assert tian.post(f"/exams/{exam}/delete", code=code[0], confirm=code[0]).status_code == 200
         assert tian.get(root).status_code == 404
+
+
+def test_printed_sheets_need_nobody_to_sort_them(house: House, tmp_path: Path) -> None:
+    tian = house.client("tian")
+    root = with_class(tian)
+    tian.post(f"{root}/paper", paper="sheets")
+    pdf = tmp_path / "sheets.pdf"
+    pdf.write_bytes(tian.get(f"{root}/sheets.pdf").content)
+    folder = next(house.service.exam_folders.iterdir())
+    exam, form = load_exam(folder / "exam.yaml"), load_form(folder / "form.json")
+    answers = {"1001": {"1": "B", "2": "水结冰时体积变大"}, "1002": {"1": "C"}, "1003": {"1": "B"}}
+    for truth, data in simulate(exam, form, pdf, list(answers), seed=5, answers=answers):
+        assert upload(tian, root, data, "", truth.file)["taken"]
+    assert Keeper(house.service).step()
+    marks = list(csv.reader(io.StringIO(tian.get(f"{root}/files/gradescope.csv").text.lstrip("\ufeff"))))
+    assert [line[7] for line in marks[1:]] == ["2", "0", "2"]
 
 
 def test_a_reading_that_fails_says_why(house: House) -> None:
