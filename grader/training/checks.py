@@ -78,14 +78,10 @@ class Report:
     def to_json(self) -> str:
         return json.dumps(asdict(self), ensure_ascii=False, indent=1) + "\n"
 
-    def refuse(self, accepted: Sequence[str] = ()) -> None:
-        """Raises UsageError if anything forbids training but the findings that a recipe accepts, word for word."""
-        left = [one for one in self.refusals if one not in accepted]
-        if left:
-            raise UsageError(
-                "the data is not fit to learn from: " + "; ".join(left),
-                "mend or drop the rows; a recipe may accept a finding of a published set",
-            )
+    def refuse(self) -> None:
+        """Raises UsageError if anything forbids training."""
+        if self.refusals:
+            raise UsageError("the data is not fit to learn from: " + "; ".join(self.refusals), "mend or drop the rows")
 
 
 def check(rows: Sequence[Row]) -> Report:

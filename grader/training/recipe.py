@@ -61,7 +61,6 @@ class Recipe(BaseModel):
     question: int = Field(default=64, ge=0)  # tokens kept of each part
     reference: int = Field(default=128, ge=1)
     answer: int = Field(default=128, ge=1)
-    accepts: tuple[str, ...] = ()  # findings of the checks of the data that do not stop the run
     stages: tuple[Stage, ...]
     finish: Stage  # what ships goes on from the network of the first fold, over all questions
 

@@ -93,7 +93,7 @@ def open_bench(recipe: Recipe, folder: Path, out: Path) -> Bench:
     everything = [row for name in recipe.stages[-1].sets for row in sets.load(folder, name)]
     found = checks.check(everything)
     (out / "checks.json").write_text(found.to_json(), encoding="utf-8")
-    found.refuse(recipe.accepts)
+    found.refuse()
     folds = np.array(balanced_folds(rows, recipe.folds, recipe.seed))
     tokenizer = out / "tokenizer.json"
     kept_file = out / "kept.npy"
