@@ -171,16 +171,16 @@ async function lookAhead(address) {
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const main = document.adoptNode(page.querySelector("main[data-ahead]"));
     if (main.dataset.answer === query("main").dataset.answer) return null; // the only one left
-    await Promise.all([...main.querySelectorAll("img")].map((picture) => loaded(picture.getAttribute("src"))));
+    await Promise.all([...main.querySelectorAll("img")].map(loaded));
     return { path: main.dataset.path, title: page.title, main };
   } catch {
     return null; // then the ordinary way is taken
   }
 }
 
-function loaded(address) {
-  const picture = new Image();
-  picture.src = address;
+// The very element that will be shown, so that its picture is decoded by then.
+function loaded(picture) {
+  picture.src = picture.getAttribute("src"); // it was parsed in a page that loads nothing
   return picture.decode().catch(() => {});
 }
 
