@@ -166,7 +166,9 @@ def test_running_again_reads_nothing_twice(printed: Printed, clean: Path) -> Non
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
 def test_stopped_and_resumed(printed: Printed, clean: Path, tmp_path: Path, sent: signal.Signals) -> None:
     out = tmp_path / "run"
-    command = [sys.executable, "-m", "grader", *map(str, printed.arguments(printed.folder / "scans", out))]
+    # A shell's background job ignores Ctrl-C, and so would what it starts: env makes the run heed it in any case.
+    heeding = ["env", "--default-signal=INT", sys.executable, "-m", "grader"]
+    command = [*heeding, *map(str, printed.arguments(printed.folder / "scans", out))]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 120
         while journalled(out) == 0 and time.monotonic() < deadline and process.poll() is None:
