@@ -14,7 +14,7 @@ from grader.flags import words as flag_words
 from grader.report.words import WORDS as REPORT
 from grader.report.words import Language
 from grader.run.output import number
-from grader.service import sessions
+from grader.service import said, sessions
 from grader.service.permissions import Actor
 from grader.service.service import Service
 
@@ -53,14 +53,16 @@ class Pages:
         return self._environment.get_template(f"{template}.html.j2").render(self._context(request) | values)
 
     def _context(self, request: Request) -> dict[str, Any]:
-        """language; t(key, **values); flag(code); actor (or None); exam (or None); may(action): in this exam, or
-        outside of exams; csrf; here: this page's path and query; notices: what is to be said once."""
+        """language; t(key, **values); said(text): a GraderError, or its message or remedy; flag(code); actor (or None);
+        exam (or None); may(action): in this exam, or outside of exams; csrf; here: this page's path and query;
+        notices: what is to be said once."""
         actor: Actor | None = getattr(request.state, "actor", None)
         exam = getattr(request.state, "exam", None)
         language = language_of(request)
         return {
             "language": language,
             "t": self.teller(language),
+            "said": said.in_chinese if language == "zh" else str,
             "flag": lambda code: flag_words(code, language),
             "actor": actor,
             "exam": exam,
