@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 _WHY = "<why>"
+_LONGEST = 2000  # characters: what is longer holds a text of somebody's, which no pattern may search for long
 
 
 class Phrases:
@@ -20,7 +21,7 @@ class Phrases:
 
     def find(self, words: str) -> str | None:
         """The Chinese; None for words that are not in the table. Messages joined by "; " are told part by part."""
-        for pattern, chinese in self._pairs:
+        for pattern, chinese in self._pairs if len(words) <= _LONGEST else ():
             match = pattern.fullmatch(words)
             if match is not None:
                 return self._expanded(match, chinese)

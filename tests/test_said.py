@@ -9,21 +9,23 @@ from collections.abc import Iterator
 from html import unescape
 from itertools import chain
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from centre_desk import Desk
 from centre_run import make_centre
 from service_client import service_of
 
-from grader.errors import ExamError, GraderError
+from grader.errors import ExamError, GraderError, StoreError
 from grader.exam.load import parse_exam
 from grader.exam.mistakes import in_chinese as mistake
 from grader.marking.errors import Destroys, NotAllowed
 from grader.phrases import Phrases
 from grader.service import said
+from grader.store import refusals
 
 ROOT = Path(said.__file__).parents[1]
-PARTS = ("marking", "exam", "centre", "homework", "store", "run", "paper", "service")
+PARTS = ("marking", "exam", "centre", "homework", "store", "run", "paper", "reading", "service")
 # what refuses → the first of its arguments that are said
 REFUSALS = {
     "NotFound": 0, "NotAllowed": 0, "Taken": 0, "Destroys": 0, "UsageError": 0, "StoreError": 0, "NotMaths": 0,
@@ -31,14 +33,25 @@ REFUSALS = {
 }  # fmt: skip
 SAID_LATER = {"what", "message", "remedy", "en", "_STOPPED", "_REMEDIES"}  # names that hold words until they are said
 # why a page was not read, which pages tell by its code; and what is put together of parts that are said themselves
-NOT_SAID = {"took over 3 s", "stopped its worker twice", "3: 3 (too long)", "3 of at least 3 pairs"}
+NOT_SAID = {
+    "took over 3 s", "stopped its worker twice", "3: 3 (too long)", "3 of at least 3 pairs", "3，至少 3 对",
+    "the page was printed as version 3 of the form, not 3", "the page misses the form 3 (3; the limit is 3 3)",
+    "give the form.json that was printed with this paper, or take the page out",
+}  # fmt: skip
 # said at the command line only: a service that does not start, and commands that no page runs
-COMMAND_LINE = {"service/database.py", "service/server.py", "run/replay.py", "run/plain.py", "run/scripts.py"}
+COMMAND_LINE = {"service/database.py", "service/server.py", "run/replay.py",
+                "reading/omrchecker.py", "reading/table.py"}  # fmt: skip
 # what else is handed on to be said: words of a library, of the fields above, or joined from texts that are found here
 HANDED_ON = {
     "detail['msg']", "p['msg']", "str(error)", "_clip(p.message)", "_clip(p.remedy)", "'; '.join(wrong)",
 }  # fmt: skip
-SAMPLES = {"chosen.scheme.kind": "single", "shut": "3 appeals are open", "error": "too long", "name": "rate"}
+SAMPLES = {
+    "_KINDS": "choice, blank",
+    "chosen.scheme.kind": "single",
+    "shut": "3 appeals are open",
+    "error": "too long",
+    "name": "rate",
+}
 SENTENCE = re.compile(r"\b[A-Za-z]{2,} [a-z]{2,}\b")
 CHINESE = re.compile("[\u4e00-\u9fff]")
 
@@ -100,8 +113,16 @@ def test_every_refusal_has_its_chinese(part: str) -> None:
     heard = {text: path.name for path in modules for text in texts(path)}
     if part in ("marking", "exam"):
         assert len(heard) > 50, "the tree is read as it is written"
-    bare = {text: name for text, name in heard.items() if not CHINESE.search(said.in_chinese(text).replace("姓名", ""))}
-    assert bare == {}
+    told = {text: said.in_chinese(text).replace("grader form schema", "") for text in heard}
+    bare = {text for text, chinese in told.items() if SENTENCE.search(chinese) or chinese == text}
+    assert bare == set()
+
+
+@pytest.mark.parametrize(("what", "remedy"), refusals._REFUSALS.values())
+def test_what_the_disk_refuses(what: str, remedy: str) -> None:
+    told = said.in_chinese(str(StoreError(f"/data/run/run.sqlite: {what} (as the library says)", remedy)))
+    assert CHINESE.match(told)
+    assert not SENTENCE.search(told)
 
 
 def test_a_refusal_is_told_line_by_line() -> None:
@@ -119,6 +140,7 @@ def test_a_refusal_is_told_line_by_line() -> None:
 
 
 def test_words_that_hold_other_words() -> None:
+    assert mistake("'" + "x" * 3000 + "' is not a number").startswith("'x"), "a long text is not searched"
     assert mistake("'x y' cannot be read as mathematics: two readings are possible").endswith("可以有两种读法")
     assert mistake("not YAML: something new") == "YAML 语法有误：something new"
     assert (
@@ -181,6 +203,21 @@ def test_a_broken_exam_on_a_chinese_page(tmp_path: Path) -> None:
             for cell in map(unescape, cells):
                 assert bool(CHINESE.search(cell.replace("甲乙", "").replace("米/秒", ""))) == chinese, cell
                 assert not chinese or not SENTENCE.search(re.sub("'[^']*'", "", cell)), cell
+
+
+def test_a_broken_roster_and_a_refusal_on_chinese_pages(tmp_path: Path) -> None:
+    with service_of(tmp_path) as house:
+        exam, ada = house.exam(), house.client("ada")
+        ada.http.cookies.set("grader_language", "zh")
+        for roster in ("candidate,name\n1,A\n1,B\n,C\n", "name\nA\n", "candidate\n1\n", "candidate,name\n"):
+            page = ada.post(f"/exams/{exam.id}/names", files={"file": ("roster.csv", roster.encode())})
+            assert page.status_code == 422
+            told = re.findall(r'<td class="told">(.*?)</td>', page.text)
+            assert told
+            assert all(CHINESE.search(one.replace("姓名", "")) for one in told), told
+        refused = NotAllowed("nothing changed since release 2", "there is nothing to release")
+        with patch("grader.service.keeping.vault.names", side_effect=refused):
+            assert "自第 2 次发布以来没有变化\n  处理：没有可发布的内容" in ada.get(f"/exams/{exam.id}/names").text
 
 
 def test_a_refused_change_of_the_rubric_in_chinese(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ _FILE = (
     (r"there is no item type (?:'(.*)'|None)", r"没有题型 \1"),
     (r"add `type:` with one of (.+)", r"请填写 `type:`，可用：\1"),
     (r"choose one of those", "请选用其中之一"),
-    (r"choose one of (.+)", r"请选用：\1"),
+    (r"choose one of ((?:\w+, )+\w+)", r"请选用：\1"),
     (r"see the format of exam files", "请参看试卷文件的格式说明"),
     (r"give a readable form\.json", "请提供可以读取的 form.json"),
     (r"see the form schema: grader form schema", "请参看表单的格式说明：grader form schema"),

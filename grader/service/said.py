@@ -111,7 +111,8 @@ _RUN = (
     (r".+ is missing", "缺少程序文件"),
     (r".+ (?:is damaged, or not the one that .+ describes|cannot be (?:used|loaded): .+|is of another version .+)",
      "程序文件已损坏，或版本不符"),
-    (r"reinstall grader.*", "请重新安装本程序"),
+    (r"the (?:model|tokenizer) has n.+|.+ is (?:no tokenizer|not a table of word weights): .+", "程序文件版本不符"),
+    (r"use the (?:shipped weights|tokenizer that belongs to the weights)|reinstall grader.*", "请重新安装本程序"),
 )  # fmt: skip
 _TABLES = (mistakes.PHRASES, said.PHRASES, Phrases((*_PAGES, *_ROSTER, *_PAPER, *_RUN)))
 
