@@ -1,6 +1,6 @@
 """How long a marker waits: from the key that saves to the next answer standing, and to the acknowledgement.
 
-    python benchmarks/desk.py [--answers 100] [--pause 0.4] [--out desk.json]
+    python benchmarks/desk.py [--answers 100] [--pause 0.4]
 
 A centre's exam is put on a fresh service (SQLite, one process) and marked in a real Chromium with keys alone. "Next"
 is the time in the browser from the keydown event to the first frame after the next answer and its picture are in
@@ -11,7 +11,6 @@ the page; "saved" is the time until the page says that the mark is kept. Between
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import sqlite3
@@ -20,6 +19,8 @@ import sys
 import tempfile
 from contextlib import closing
 from pathlib import Path
+
+import harness
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
@@ -54,7 +55,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--answers", type=int, default=100)
     parser.add_argument("--pause", type=float, default=0.4, help="seconds that the marker looks at an answer")
-    parser.add_argument("--out", type=Path, default=Path("desk.json"))
     options = parser.parse_args()
     from centre_server import CentreProcess, prepare
     from playwright.sync_api import sync_playwright
@@ -96,12 +96,11 @@ def main() -> None:
         "load": os.getloadavg()[0],
         "milliseconds": figures,
     }
-    options.out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    print("milliseconds      n   median      p95      max")
-    for name, told in figures.items():
-        print(f"{name:12s}{told['n']:7d}{told['median']:9.1f}{told['p95']:9.1f}{told['max']:9.1f}")
+    rows = [[name, told["n"], told["median"], told["p95"], told["max"]] for name, told in figures.items()]
+    harness.table("milliseconds that a marker waits", ["for", "n", "median", "p95", "max"], rows)
     print(f"{kept} of {options.answers} marks are on disk after the service was killed")
     print(f"load average {os.getloadavg()[0]:.1f}", file=sys.stderr)
+    harness.write("desk", report)
 
 
 def marks_kept(data: Path) -> int:

@@ -6,7 +6,7 @@ A row that cannot be used costs itself only and is named with its line; what is 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from grader.exam.exam import Exam, ShortAnswerItem
@@ -81,7 +81,7 @@ def check_sample(exam: Exam, rows: Sequence[Row], least: int = LEAST) -> Sample:
     return Sample(enough, tuple(problems), tuple(notes), {name: len(answers.get(name, ())) for name in short})
 
 
-def _problem(items: dict[str, object], row: Row) -> str:  # noqa: PLR0911 - a case a return
+def _problem(items: Mapping[str, object], row: Row) -> str:  # noqa: PLR0911 - a case a return
     """What keeps a readable row from being a marked answer, "" if nothing."""
     assert row.response is not None
     item, mark = items.get(row.response.item), row.data.get("mark")
