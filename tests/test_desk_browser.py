@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,12 +14,6 @@ from desk_server import DeskProcess
 from grader.store.store import RunStore
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install grader[dev])")
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine (set CHROMIUM to its path)")
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 # Pictures of the pages are kept where this says, for a person to look at.
 PICTURES = os.environ.get("DESK_PICTURES")
 
@@ -32,14 +25,6 @@ def run(tmp_path: Path) -> Path:
     with RunStore.open(made) as store:
         store.set_meta(desk_secret="5a" * 32)
     return made
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[playwright.Browser]:
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

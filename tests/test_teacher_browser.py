@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +14,6 @@ from service_client import House, service_of
 from service_server import Site, serving
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install grader[dev])")
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine (set CHROMIUM to its path)")
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 # Pictures of the pages are kept where this says, for a person to look at.
 PICTURES = os.environ.get("DESK_PICTURES")
 PATIENCE = 120_000  # milliseconds; nothing here is about speed
@@ -30,14 +23,6 @@ WORK = {
     "1002": ["1. C", "2. 3.2 m/s", "3. 因为冰比较轻。"],
     "1003": ["1. B", "2. 32 m/s", "3. 体积变大。"],
 }
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[playwright.Browser]:
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ whose references are the reference answers.
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -62,7 +63,7 @@ class Criterion:
     texts: tuple[str, ...]
 
 
-class Task:
+class Task(ABC):
     """Marks answers to one item. limits: of the flags."""
 
     marker = ""
@@ -75,14 +76,14 @@ class Task:
         self.whole = self.references or tuple(text for one in self.criteria for text in one.texts[:1])
         self.reach = int(item.mark_tolerance / self.step + 1e-9)
 
+    @abstractmethod
     def judge(self, answer: View, question: View, references: Sequence[View]) -> tuple[list[Judgement], list[str]]:
         """The judgement of each criterion (of the whole answer, without a rubric), and the flags that came up."""
-        raise NotImplementedError
 
+    @abstractmethod
     def confidence(self, judged: Sequence[Judgement], reach: int, agreement: float) -> float:
         """The calibrated probability of agreeing with a human. agreement: the model's own; reach: steps by which
         the mark may differ and still agree."""
-        raise NotImplementedError
 
     def _beside(self, criterion: str) -> tuple[str, ...]:
         sight, texts = self.extractor.sight, [criterion]
