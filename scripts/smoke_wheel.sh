@@ -21,4 +21,15 @@ for heavy in torch transformers cv2 onnxruntime paddle sklearn; do
 done
 venv/bin/grader demo --out demo
 venv/bin/grader replay demo/run
+# The service of the wheel stands up and shows its set-up page.
+venv/bin/grader serve --data service --port 0 2>serve.log &
+served=$!
+for _ in $(seq 150); do
+    page="$(sed -n 's/^set up: *//p' serve.log)"
+    [ -n "$page" ] && break
+    sleep 0.2
+done
+venv/bin/python -c 'import sys, urllib.request as web; assert b"<form" in web.urlopen(sys.argv[1]).read()' "$page"
+kill "$served"
+wait "$served" || true
 echo "wheel: ok"
