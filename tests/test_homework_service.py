@@ -9,10 +9,10 @@ import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import hostile
 import pytest
+from homework_class import CLASS, form, made, upload, with_class
 from plain_paper import photographed, written
 from service_client import Client, House, service_of
 
@@ -23,46 +23,11 @@ from grader.homework import jobs, keeper
 from grader.homework.keeper import Keeper
 from grader.store.store import RunStore
 
-CLASS = "1001 李明\n1002 王芳\n1003 赵雷\n"
-
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
     with service_of(tmp_path / "data") as made:
         yield made
-
-
-def form(**more: str) -> dict[str, str]:
-    """The form of two items as a browser sends it."""
-    return {
-        "title": "第三单元", "language": "zh",
-        "item.1.id": "1", "item.1.type": "choice", "item.1.max_mark": "2", "item.1.options": "ABCD",
-        "item.1.answer": "B", "item.1.prompt": "选一选",
-        "item.2.id": "2", "item.2.type": "short_answer", "item.2.max_mark": "4", "item.2.prompt": "冰为什么浮在水面？",
-        "item.2.reference_answers": "水结冰时体积变大，密度变小", "item.2.criterion.0": "体积变大",
-        "item.2.marks.0": "2", "item.2.criterion.1": "密度变小", "item.2.marks.1": "2", **more,
-    }  # fmt: skip
-
-
-def made(client: Client, **more: str) -> str:
-    """The address of new homework."""
-    answer = client.post("/homework", **form(**more))
-    assert answer.status_code == 200, answer.text
-    return answer.url.path
-
-
-def with_class(client: Client) -> str:
-    root = made(client)
-    assert client.post(f"{root}/class", **{"class": CLASS}).status_code == 200
-    return root
-
-
-def upload(client: Client, root: str, data: bytes, candidate: str = "", path: str = "a.jpg") -> dict[str, Any]:
-    """Send one file as the page's script does."""
-    headers = {"X-Upload": "1", "X-CSRF-Token": client.csrf}
-    fields = {"candidate": candidate, "path": path}
-    answer = client.http.post(f"{root}/upload", data=fields, files=[("files", ("upload", data))], headers=headers)
-    return dict(answer.json())
 
 
 def error_beside(text: str, field: str) -> str:
@@ -194,28 +159,6 @@ def test_a_form_without_scripts_sends_several(house: House) -> None:
     assert answer.status_code == 422
     assert answer.text.count('class="ok"') >= 2
     assert answer.text.count('<li class="bad"') == 1
-
-
-def test_a_phone_uploads_by_its_link_alone(house: House) -> None:
-    tian, phone = house.client("tian"), house.client(None)
-    root = with_class(tian)
-    page = tian.post(f"{root}/phone").text
-    assert "<svg" in page
-    link = re.search(r"<code>http://[^/]+(/upload/[^<]+)</code>", page)
-    assert link is not None
-    text = phone.get(link[1]).text
-    assert 'capture="environment"' in text
-    assert "1002" in text
-    assert "王芳" not in text
-    headers = {"X-Upload": "1", "X-CSRF-Token": phone.csrf}
-    data = photographed(written(["1. B"]))
-    sent = phone.http.post(
-        link[1], data={"candidate": "1002", "path": "x.jpg"}, files=[("files", ("x", data))], headers=headers
-    )
-    assert sent.json()["taken"]
-    assert phone.get("/upload/somethingelse").status_code == 404
-    assert phone.get(root, follow_redirects=False).status_code == 303
-    assert "王芳" in tian.get(f"{root}/upload").text
 
 
 # reading and giving back

@@ -78,6 +78,10 @@ def phone(request: Request, service: TheService, actor: TheActor, exam: TheExam)
 # from a phone that holds a link
 
 
+def _holds_link(request: Request) -> None:
+    _linked(request.app.state.service, request.path_params["token"])
+
+
 @rooms.get("/upload/{token}", dependencies=[Depends(allowed(ANYONE))])
 def linked_page(request: Request, service: TheService, token: str) -> Response:
     """The page for a phone that holds a link. It tells numbers, no names."""
@@ -85,7 +89,7 @@ def linked_page(request: Request, service: TheService, token: str) -> Response:
     return _phone_page(request, service, exam, f"/upload/{token}", {})
 
 
-@rooms.post("/upload/{token}", dependencies=[Depends(allowed(ANYONE, body=MAX_REQUEST))])
+@rooms.post("/upload/{token}", dependencies=[Depends(allowed(ANYONE, body=MAX_REQUEST, guard=_holds_link))])
 def linked_upload(request: Request, service: TheService, token: str, form: Form) -> Response:
     """Take files in for whoever made the link."""
     exam, actor = _linked(service, token)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 import threading
@@ -24,6 +25,7 @@ _GATHER = 2.0  # seconds that a queued reading waits, so that photographs sent t
 _TELL_EVERY = 0.7  # seconds between two updates of the progress
 _STOPPED = "the reading stopped; ask for it again"
 _write = threading.Lock()
+_log = logging.getLogger(__name__)
 
 
 def start(service: Service) -> Callable[[], None]:
@@ -50,12 +52,21 @@ class Keeper:
         self._process: subprocess.Popen[str] | None = None
 
     def run(self) -> None:
-        """Until `stop`."""
+        """Until `stop`. Nothing ends it before: a queue that nobody works off would lose pages without a word."""
+        shaken = False
         while not self._over.wait(_LOOK_EVERY):
-            with self.service.database.read() as connection:
-                waits = jobs.any_queued(connection)
-            if waits and not self._over.wait(_GATHER):
-                self.step()
+            try:
+                if shaken:  # the database went away, say: what was in work then has to be begun again
+                    with self.service.database.begin() as connection:
+                        jobs.take_up(connection)
+                with self.service.database.read() as connection:
+                    waits = jobs.any_queued(connection)
+                shaken = False
+                if waits and not self._over.wait(_GATHER):
+                    self.step()
+            except Exception:
+                shaken = True
+                _log.exception("the queue of readings was interrupted; it is tried again")
 
     def stop(self) -> None:
         """End, and the process that reads with it: it is taken up again at the next start."""
@@ -73,6 +84,9 @@ class Keeper:
             problem = self._read(job)
         except (GraderError, OSError) as error:
             problem = str(error)
+        except Exception:  # a mistake of ours costs this reading, not the queue
+            _log.exception("a reading failed")
+            problem = _STOPPED
         if self._over.is_set():
             return True  # it stays in work and is taken up again
         with self.service.database.begin() as connection:

@@ -68,6 +68,10 @@ def take(
     try:
         pages = _look(new)
         with service.database.begin() as connection:
+            # Two phones at once wait for each other here: each file has a number of its own.
+            connection.execute(
+                select(schema.homework.c.exam).where(schema.homework.c.exam == exam.id).with_for_update()
+            )
             if _held(connection, exam.id, digest):
                 return Arrived(shown, "duplicate_file")
             number = (connection.scalar(select(func.max(schema.upload.c.number)).where(_of(exam.id))) or 0) + 1

@@ -7,6 +7,7 @@ and one that this person may not see give the same answer.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -33,13 +34,19 @@ class Refused(Exception):
         self.status, self.what = status, what
 
 
-class Allowed:
-    """The dependency of one action. body: bytes that a request to this route may have."""
+Guard = Callable[[Request], None]
 
-    def __init__(self, action: str, body: int = FORM) -> None:
+
+class Allowed:
+    """The dependency of one action. body: bytes that a request to this route may have. guard: for what anyone may
+    ask, what lets a request in instead (a link's token, say); it raises Refused, before a large body is read."""
+
+    def __init__(self, action: str, body: int = FORM, guard: Guard | None = None) -> None:
         if action not in {ANYONE, *ABROAD, *IN_EXAM}:
             raise KeyError(action)
-        self.action, self.body = action, body
+        if action == ANYONE and body > FORM and guard is None:
+            raise ValueError("what anyone may send is small, or guarded")
+        self.action, self.body, self.guard = action, body, guard
 
     def __call__(self, request: Request) -> None:
         """Lets through whoever may; raises Refused otherwise."""
@@ -48,6 +55,8 @@ class Allowed:
             actor = _actor(service, connection, request)
             request.state.actor, request.state.exam = actor, None
             if self.action == ANYONE:
+                if self.guard is not None:
+                    self.guard(request)
                 return
             if actor is None:
                 raise Refused(401, "denied")
@@ -63,9 +72,9 @@ class Allowed:
         request.state.exam = exam
 
 
-def allowed(action: str, body: int = FORM) -> Allowed:
-    """The dependency that lets only those through who may do `action`. body: bytes that a request may have."""
-    return Allowed(action, body)
+def allowed(action: str, body: int = FORM, guard: Guard | None = None) -> Allowed:
+    """The dependency that lets only those through who may do `action`; body and guard as of `Allowed`."""
+    return Allowed(action, body, guard)
 
 
 def _actor(service: Service, connection: Connection, request: Request) -> Actor | None:
@@ -91,18 +100,21 @@ async def ours(request: Request) -> None:
     token = request.cookies.get(service.cookie, "")
     sent = request.headers.get("x-csrf-token")
     if sent is None and request.headers.get("sec-fetch-site", "same-origin") in {"same-origin", "none"}:
-        large = int(request.headers.get("content-length", "0")) > FORM
-        if large and not _for_anyone(request) and not await run_in_threadpool(_known, service, token):
-            raise Refused(401, "denied")  # of a stranger's files nothing is read
+        if int(request.headers.get("content-length", "0")) > FORM:  # of a stranger's files nothing is read
+            await run_in_threadpool(_not_a_stranger, request, service, token)
         value = (await _form(request)).get("csrf")
         sent = value if isinstance(value, str) else None
     if not token or sent is None or not sessions.same(sessions.csrf_of(token), sent):
         raise Refused(403, "stale")
 
 
-def _for_anyone(request: Request) -> bool:
+def _not_a_stranger(request: Request, service: Service, token: str) -> None:
     declared = [one.dependency for one in getattr(request.scope.get("route"), "dependencies", ())]
-    return any(isinstance(one, Allowed) and one.action == ANYONE for one in declared)
+    for guard in (one.guard for one in declared if isinstance(one, Allowed) and one.guard is not None):
+        guard(request)
+        return
+    if not _known(service, token):
+        raise Refused(401, "denied")
 
 
 def _known(service: Service, token: str) -> bool:
