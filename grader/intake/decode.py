@@ -11,6 +11,7 @@ from grader.intake.formats import HEAD_BYTES, Kind, sniff
 from grader.intake.pictures import MAX_BYTES, Decoded, decode_frame, decode_jpeg, decode_single
 from grader.intake.plan import path_of
 from grader.records import Page, PageRef
+from grader.stages import stage
 
 _READABLE = "give JPEG, PNG, TIFF or PDF"
 
@@ -38,7 +39,8 @@ def _decode(path: Path, number: int, channel: Channel, pdf_dpi: int) -> Decoded:
             return decode_page(path, number, channel, pdf_dpi)
         if kind in ("tiff", "gif", "webp"):
             return decode_frame(path, number, channel)
-        data = path.read_bytes()
+        with stage("input"):
+            data = path.read_bytes()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise PageError(

@@ -22,6 +22,7 @@ from grader.ocr.recognition import Recogniser
 from grader.ocr.strikeout import struck_out
 from grader.records import Box, Character, TextLine, Transcription
 from grader.resources import model_path, sha256
+from grader.stages import stage
 
 DETECTOR = "ocr/PP-OCRv6_det_small.onnx"
 RECOGNISER = "ocr/PP-OCRv6_rec_small.onnx"
@@ -85,7 +86,8 @@ class PPOCR:
         return Transcription(line.text, line.confidence, (line,), check(tuple(flags)))
 
     def _read_lines(self, page: Prepared, alphabet: str) -> Transcription:
-        pieces = reading_order(self._detector.detect(page.gray, text_height(page.ink)))
+        with stage("detection"):
+            pieces = reading_order(self._detector.detect(page.gray, text_height(page.ink)))
         if not pieces:
             single = self._read_line(page, alphabet)
             return Transcription(single.text, single.confidence, single.lines, check((*single.flags, "ocr_doubtful")))

@@ -14,6 +14,7 @@ from grader.reading.codes import read_codes
 from grader.reading.marks import read_marks
 from grader.reading.registration import register
 from grader.records import Page, Reading, Registration
+from grader.stages import stage
 
 _BGR = {"blue": 0, "green": 1, "red": 2}
 
@@ -24,15 +25,17 @@ def read_page(page: Page, form: Form, folder: Path | None = None) -> tuple[Regis
     folder: where the form file and its pictures lie. Raises PageError as `registration.register` does,
     FormError where the form's picture of the blank page cannot be read.
     """
-    registration = register(page, form, folder)
+    with stage("registration"):
+        registration = register(page, form, folder)
     page_form = form.page(registration.page_number)
     reference = None
     if form.reference is not None and len(form.pages) == 1:
         reference = blank_picture((folder or Path()) / form.reference, form.channel)
-    readings = [
-        *read_marks(page, page_form, registration, reference=reference),
-        *read_codes(page, page_form, registration),
-    ]
+    with stage("marks"):
+        readings = [
+            *read_marks(page, page_form, registration, reference=reference),
+            *read_codes(page, page_form, registration),
+        ]
     order = {field.id: number for number, field in enumerate(page_form.fields)}
     return registration, sorted(readings, key=lambda reading: order[reading.field])
 

@@ -2,15 +2,15 @@
 
     decode → quality gate → registration, marks, codes → OCR → identity → responses → marks
 
-Each step is a pure function of typed records; a page that cannot be used becomes a result with a reason.
+Each step is a pure function of typed records; a page that cannot be used becomes a result with a reason. Where the
+time goes is told by grader.stages.
 """
 
 from __future__ import annotations
 
-import time
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ from grader.records import Box, Outcome, Page, PageRef, PageResult, Reading, Reg
 from grader.run.job import Job
 from grader.scoring import choose
 from grader.scoring.protocol import Scorer
+from grader.stages import stage, watched
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,7 +38,6 @@ class PageReader:
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        self._seconds: dict[str, float] = {}
 
     @cached_property
     def ocr(self) -> OCREngine:
@@ -65,29 +65,33 @@ class PageReader:
 
     def read(self, ref: PageRef) -> PageResult:
         """Everything about one page. Never raises for a bad page: the result says why."""
+        with watched() as seconds:
+            result = self._read(ref)
+        return replace(result, seconds=seconds)
+
+    def _read(self, ref: PageRef) -> PageResult:
         from grader.intake.decode import load_page
         from grader.intake.quality import check_quality
 
-        self._seconds = {}
         sha256 = ""
         try:
-            with self._stage("decode"):
+            with stage("decode"):
                 page = load_page(ref, self.job.form.channel, self.job.settings.pdf_dpi)
                 sha256 = page.sha256
-            with self._stage("quality"):
+            with stage("quality"):
                 check_quality(page)
             return self.read_page(page)
         except PageError as error:
             outcome: Outcome = "unmatched" if FLAGS[error.reason].stage == "registration" else "rejected"
-            return PageResult(ref, outcome, error.reason, str(error), sha256, seconds=self._seconds)
+            return PageResult(ref, outcome, error.reason, str(error), sha256)
         except MemoryError:
             detail = f"{ref.file} page {ref.page} needs more memory than there is"
-            return PageResult(ref, "rejected", "too_large", detail, sha256, seconds=self._seconds)
+            return PageResult(ref, "rejected", "too_large", detail, sha256)
         except Exception as error:  # a mistake of ours costs this page, not the batch
             where = traceback.extract_tb(error.__traceback__)[-1]
             place = f"{Path(where.filename).name} line {where.lineno}"
             detail = f"{ref.file} page {ref.page}: {type(error).__name__}: {error} ({place})"
-            return PageResult(ref, "rejected", "internal_error", detail, sha256, seconds=self._seconds)
+            return PageResult(ref, "rejected", "internal_error", detail, sha256)
 
     def read_page(self, page: Page) -> PageResult:
         """The main path for a decoded page. Raises PageError."""
@@ -95,15 +99,15 @@ class PageReader:
         from grader.reading.page import read_page
         from grader.scoring.marking import mark_responses
 
-        with self._stage("registration and marks"):
-            registration, readings = read_page(page, self.job.form, self.job.form_folder)
+        registration, readings = read_page(page, self.job.form, self.job.form_folder)
         page_form = self.job.form.page(registration.page_number)
-        with self._stage("recognition"):
+        with stage("recognition"):
             texts, crops = self._read_text(page, page_form, registration)
             readings = [*readings, *texts]
-        identity = identify(registration, readings, self.job.roster, page_form)
-        responses = responses_of(page_form, readings, identity.candidate, self.job.exam.exam.language)
-        with self._stage("scoring"):
+        with stage("marks"):
+            identity = identify(registration, readings, self.job.roster, page_form)
+            responses = responses_of(page_form, readings, identity.candidate, self.job.exam.exam.language)
+        with stage("scoring"):
             marks = mark_responses(self.job.exam, responses, self.scorer, self.job.settings.marking)
         crops.update(self._flagged_marks(page, page_form, registration, readings))
         doubtful = identity.flags or (() if identity.candidate else ("identity_unread",))
@@ -119,7 +123,6 @@ class PageReader:
             responses=tuple(responses),
             marks=tuple(marks),
             crops=crops,
-            seconds=self._seconds,
         )
 
     def read_crop(self, field: TextField, crop: np.ndarray) -> Transcription:
@@ -155,14 +158,6 @@ class PageReader:
             for field in page_form.fields
             if isinstance(field, MarksField) and field.id in flagged
         }
-
-    @contextmanager
-    def _stage(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self._seconds[name] = self._seconds.get(name, 0.0) + time.perf_counter() - start
 
 
 def responses_of(page_form: PageForm, readings: Sequence[Reading], candidate: str, language: str) -> list[Response]:
@@ -216,6 +211,7 @@ def png(crop: object) -> bytes:
     """A picture (height x width uint8) as PNG."""
     import cv2
 
-    ok, data = cv2.imencode(".png", crop)  # type: ignore[call-overload]
+    with stage("storing"):
+        ok, data = cv2.imencode(".png", crop)  # type: ignore[call-overload]
     assert ok
     return bytes(data)

@@ -16,6 +16,7 @@ from grader.flags import check
 from grader.records import Box, Identity, Page, PageResult, Reading, Registration, Response, TextLine, Transcription
 from grader.run.pipeline import PageReader, png, responses_of
 from grader.run.scripts import PAGE
+from grader.stages import stage
 
 _SHOWN = 1500  # pixels of the longer side of that crop
 _PAD = 0.35  # heights of a line that an answer's crop may reach above and below, where there is room
@@ -47,11 +48,11 @@ class PlainReader(PageReader):
         from grader.reading.sheet import find_sheet
         from grader.scoring.marking import mark_responses
 
-        with self._stage("registration and marks"):
+        with stage("registration"):
             sheet = find_sheet(page.gray, self.ocr)
             registration = Registration(1, sheet.millimetres, 0.0, sheet.method)
         page_form = self.job.form.page(1)
-        with self._stage("recognition"):
+        with stage("recognition"):
             lines = self.ocr.read(sheet.gray, lines=None).lines
             places = find_items(lines, [item.id for item in self.job.exam.items])
             first = places[0].label.line if places else len(lines)
@@ -68,7 +69,7 @@ class PlainReader(PageReader):
                 readings.append(Reading(place.item, "text", text.text, text.confidence, flags, box, (), text))
         identity = self._owner(page.ref.file, lead)
         responses = self.responses(readings, identity.candidate)
-        with self._stage("scoring"):
+        with stage("scoring"):
             marks = mark_responses(self.job.exam, responses, self.scorer, self.job.settings.marking)
         rest = [line for line in lead if line not in named]
         if rest:
@@ -89,7 +90,6 @@ class PlainReader(PageReader):
             responses=tuple(responses),
             marks=tuple(marks),
             crops={name: png(crop) for name, crop in crops.items()},
-            seconds=self._seconds,
         )
 
     def read_crop(self, field: TextField, crop: np.ndarray) -> Transcription:
