@@ -42,6 +42,7 @@ _ROWS = (
     Flag("crashed", "run", "reading this page stopped the worker twice", "读取此页两次使进程中止"),
     Flag("internal_error", "run", "an error inside grader; please report it", "程序内部错误，请反馈"),
     Flag("timed_out", "run", "reading this page took too long", "读取此页超时"),
+    Flag("out_of_memory", "run", "reading this page took too much memory", "读取此页占用内存过多"),
     # registration
     Flag("no_fiducials", "registration", "the corner marks were not found", "未找到定位标记"),
     Flag("residual", "registration", "the page does not fit the form closely enough", "页面与版式对不齐"),

@@ -19,6 +19,8 @@ from grader.exam.form import Form, PageForm
 from grader.records import PageRef, PageResult
 from grader.run.executor import LocalExecutor
 from grader.run.job import Job
+from grader.store.entry import Entry
+from grader.store.leases import NoLeases
 
 
 class Saboteur:
@@ -49,9 +51,9 @@ def job(folder: Path) -> Job:
     return Job(exam, Form(id="f", pages=(PageForm(number=1, width=10, height=10),)), folder)
 
 
-def run(folder: Path, refs: list[PageRef], **options: float) -> list[PageResult]:
+def run(folder: Path, refs: list[PageRef], **options: float) -> list[Entry]:
     executor = LocalExecutor(workers=2, reader=Saboteur, **options)  # type: ignore[arg-type]
-    results = list(executor.run(job(folder), refs))
+    results = list(executor.run(job(folder), refs, NoLeases()))
     assert Counter(result.ref for result in results) == Counter(refs), "every page comes back exactly once"
     assert executor.peak_memory > 0
     return results

@@ -97,9 +97,11 @@ def test_the_journal_refuses_to_forget(tmp_path: Path) -> None:
 def test_a_page_is_journalled_once(tmp_path: Path) -> None:
     with RunStore.create(tmp_path) as store:
         store.record_pages([scanned("a.png", "007", 1)])
-        with pytest.raises(Exception, match="UNIQUE"):
-            store.record_pages([scanned("b.png", "008", 1), scanned("a.png", "007", 1)])
-        assert set(store.done()) == {PageRef("a.png")}, "a failed batch leaves nothing behind"
+        again = scanned("a.png", "009", 1)
+        store.record_pages([scanned("b.png", "008", 1), again, scanned("b.png", "010", 1)])
+        records = {record.result.ref.file: record.result for _, record in store.page_events(list(store.done()))}
+    candidates = {file: result.identity.candidate for file, result in records.items() if result.identity}
+    assert candidates == {"a.png": "007", "b.png": "008"}, "what came first stays"
 
 
 def test_missing_duplicate_and_disputed_pages(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -14,12 +15,14 @@ from typing import Any
 
 from grader import __version__
 from grader.errors import ExitCode, PageError, StoreError, UsageError
-from grader.records import PageRef, PageResult
+from grader.records import PageRef
 from grader.run.executor import Executor
 from grader.run.job import CALIBRATION, Job
 from grader.run.output import write_outputs
 from grader.run.pipeline import reader_for
 from grader.run.settle import settle
+from grader.store.entry import Entry
+from grader.store.leases import Leases
 from grader.store.store import RunStore
 
 _COMMIT_PAGES = 32  # results that are kept back at most before they are written ...
@@ -64,8 +67,13 @@ def run_batch(
         # what an earlier call read stays in the run, even where this one names other scans
         earlier = done.keys() - set(planned)
         order = [*sorted(earlier, key=lambda ref: (natural_key(ref.file), ref.page)), *planned]
-        results = _shown(executor.run(job, todo), len(order) - len(todo), len(order), show)
-        _journal(store, results)
+        leases = Leases(store)
+        entries = _shown(executor.run(job, todo, leases), len(order) - len(todo), len(order), show)
+        try:
+            _journal(store, entries)
+        finally:
+            with suppress(StoreError):  # a full disk: what stays leased is read one at a time next time
+                leases.give_back()
         summary = settle(store, job, order)
         wall = time.perf_counter() - start
         summary = {
@@ -174,28 +182,26 @@ def _keep_calibration(store: RunStore, job: Job) -> None:
         raise StoreError(what, "make room, or the folder writable, and run the same command again") from error
 
 
-def _shown(
-    results: Iterator[PageResult], done: int, total: int, show: Callable[[Progress], None]
-) -> Iterator[PageResult]:
+def _shown(entries: Iterator[Entry], done: int, total: int, show: Callable[[Progress], None]) -> Iterator[Entry]:
     rejected = flagged = 0
     show(Progress(done, total, rejected, flagged))
-    for result in results:
+    for entry in entries:
         done += 1
-        rejected += result.outcome != "read"
-        flagged += sum(mark.status == "review" for mark in result.marks)
-        yield result
+        rejected += entry.outcome != "read"
+        flagged += entry.review
+        yield entry
         show(Progress(done, total, rejected, flagged))
 
 
-def _journal(store: RunStore, results: Iterator[PageResult]) -> None:
-    """Write results in small transactions: memory stays bounded and little is lost when the power goes."""
-    kept: list[PageResult] = []
+def _journal(store: RunStore, entries: Iterator[Entry]) -> None:
+    """Write entries in small transactions: memory stays bounded and little is lost when the power goes."""
+    kept: list[Entry] = []
     last = time.monotonic()
     try:
-        for result in results:
-            kept.append(result)
+        for entry in entries:
+            kept.append(entry)
             if len(kept) >= _COMMIT_PAGES or time.monotonic() - last > _COMMIT_SECONDS:
-                store.record_pages(kept)
+                store.record(kept)
                 kept, last = [], time.monotonic()
     finally:
-        store.record_pages(kept)
+        store.record(kept)

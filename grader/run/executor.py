@@ -1,8 +1,8 @@
-"""Executors: pages in, results out, in any order. Named in grader.registry under "executor".
+"""Executors: pages in, journal entries out, in any order. Named in grader.registry under "executor".
 
 `SerialExecutor` is the twin for tests and small work. `LocalExecutor` runs worker processes that can be
-killed, hang or run out of memory without losing a page: a page that stops its worker twice, or takes too
-long, comes back as a rejected result.
+killed, hang or run out of memory without losing a page: a page that stops its worker twice, takes too long
+or too much memory comes back as a rejected one. Who holds what is kept by `grader.run.assignments`.
 """
 
 from __future__ import annotations
@@ -10,21 +10,25 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from ctypes import Array, c_double
 from multiprocessing import connection, get_context, parent_process
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from threading import Thread
 from typing import Protocol
 
+from grader.errors import GraderError
 from grader.records import PageRef, PageResult
+from grader.run.assignments import Assignments
 from grader.run.job import Job
 from grader.run.pipeline import reader_for
+from grader.run.watch import Limits, Sight, Watch, resident
+from grader.store.entry import Entry, entry_of
+from grader.store.leases import Leasing
 
-_QUEUE = 2  # pages given to a worker at a time: one in work, one waiting, so that it never idles
-_ATTEMPTS = 2  # a page that stops its worker this often is not tried again
+_AHEAD_SECONDS = 0.25  # work that lies ready at a worker, so that it never waits for its parent ...
+_AHEAD_PAGES = (2, 16)  # ... and in pages: at least and at most, the one in work among them
+_FALSE_STARTS = 3  # workers in a row that end before they begin a page: it is not the pages
 
 
 class Reader(Protocol):
@@ -40,131 +44,177 @@ class Executor(Protocol):
 
     peak_memory: int
 
-    def run(self, job: Job, refs: Iterable[PageRef]) -> Iterator[PageResult]:
-        """One result for every page, in the order in which they are done."""
+    def run(self, job: Job, refs: Iterable[PageRef], leases: Leasing) -> Iterator[Entry]:
+        """One entry for every page, in the order in which they are done. Each page is leased before it is
+        handed out; journaling its entry ends the lease."""
         ...
 
 
 class SerialExecutor:
-    """Everything in this process."""
+    """Everything in this process: no limits of time and memory."""
 
     def __init__(self, **_ignored: object) -> None:
         self.peak_memory = 0
 
-    def run(self, job: Job, refs: Iterable[PageRef]) -> Iterator[PageResult]:
+    def run(self, job: Job, refs: Iterable[PageRef], leases: Leasing) -> Iterator[Entry]:
         reader = reader_for(job)
-        for ref in refs:
-            yield reader.read(ref)
-        self.peak_memory = _peak_memory()
-
-
-@dataclass(eq=False)
-class _Worker:
-    process: BaseProcess
-    pipe: Connection
-    tasks: deque[PageRef] = field(default_factory=deque)
-    since: float = 0.0  # when the page in work was begun
-    peak_memory: int = 0
+        pages = Assignments(refs, leases)
+        yield from pages.condemned()
+        while given := pages.give("here"):
+            for ref in given:
+                entry = entry_of(reader.read(ref))
+                pages.done("here", ref)
+                yield entry
+        self.peak_memory = peak_memory()
 
 
 class LocalExecutor:
     """Worker processes on this machine.
 
-    workers: how many. page_seconds: time limit for one page, after which its worker is replaced.
+    workers: how many. page_seconds, page_memory (MiB): limits for one page, at which its worker is replaced.
     reader: makes the reader of a job in each worker; importable by name.
     """
 
     def __init__(
         self,
         workers: int | None = None,
-        page_seconds: float = 120.0,
+        page_seconds: float = Limits.seconds,
+        page_memory: float = Limits.memory,
         reader: Callable[[Job], Reader] = reader_for,
     ) -> None:
         self.workers = workers or os.cpu_count() or 1
-        self.page_seconds = page_seconds
+        self.limits = Limits(page_seconds, page_memory)
         self.reader = reader
         self.peak_memory = 0
 
-    def run(self, job: Job, refs: Iterable[PageRef]) -> Iterator[PageResult]:
-        waiting = iter(refs)
-        again: deque[PageRef] = deque()
-        crashes: dict[PageRef, int] = {}
-        gone = 0
-        workers = [self._start(job) for _ in range(self.workers)]
+    def run(self, job: Job, refs: Iterable[PageRef], leases: Leasing) -> Iterator[Entry]:
+        pages = Assignments(refs, leases)
+        yield from pages.condemned()
+        workers = [_Worker(self.reader, job) for _ in range(self.workers)]
+        watch = Watch(self.limits, lambda: tuple(workers))
+        pace = _Pace()
+        gone = false_starts = 0
         try:
             while True:
                 for worker in workers:
-                    self._feed(worker, again, waiting)
-                busy = [worker for worker in workers if worker.tasks]
+                    worker.feed(pages, pace.ahead(len(workers)))
+                busy = [worker for worker in workers if pages.held(worker.name)]
                 if not busy:
                     break
-                ready = connection.wait([worker.pipe for worker in busy], timeout=1.0)
-                for worker in busy:
-                    if worker.pipe in ready:
-                        result = self._receive(worker)
-                        if result is not None:
-                            yield result
-                            continue
-                        reason = "crashed"
-                    elif time.monotonic() - worker.since > self.page_seconds:
-                        reason = "timed_out"
-                    else:
+                ready = set(connection.wait([worker.pipe for worker in busy]))
+                for number, worker in enumerate(workers):
+                    if worker.pipe not in ready:
                         continue
-                    # the worker is lost: its first page is to blame, the one waiting behind it is not
-                    culprit, *innocent = worker.tasks
-                    crashes[culprit] = crashes.get(culprit, 0) + 1
-                    again.extend(innocent)
+                    entry = worker.receive()
+                    if entry is not None:
+                        pages.done(worker.name, entry.ref)
+                        pace.page()
+                        false_starts = 0
+                        yield entry
+                        continue
+                    false_starts += worker.began == 0
+                    if false_starts > _FALSE_STARTS * self.workers:
+                        raise GraderError("worker processes end as soon as they start", "see the errors above")
+                    lost = pages.lost(worker.name, worker.reason())
                     gone = max(gone, worker.peak_memory)
-                    self._stop(worker)
-                    workers[workers.index(worker)] = self._start(job)
-                    if reason == "timed_out" or crashes[culprit] >= _ATTEMPTS:
-                        yield _lost(culprit, reason, self.page_seconds)
-                    else:
-                        again.append(culprit)
+                    worker.stop()
+                    workers[number] = _Worker(self.reader, job)
+                    if lost is not None:
+                        yield lost
         finally:
+            watch.stop()
             for worker in workers:
-                self._stop(worker)
-            self.peak_memory = _peak_memory() + max(gone, sum(worker.peak_memory for worker in workers))
+                worker.stop()
+            self.peak_memory = peak_memory() + max(gone, sum(worker.peak_memory for worker in workers))
 
-    def _start(self, job: Job) -> _Worker:
+
+class _Pace:
+    """How many pages have to lie ready at a worker: few where pages take long, for the last ones are waited for."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+        self._pages = 0
+
+    def page(self) -> None:
+        self._pages += 1
+
+    def ahead(self, workers: int) -> int:
+        least, most = _AHEAD_PAGES
+        per_second = self._pages / max(1e-6, time.monotonic() - self._start) / workers
+        return min(most, max(least, round(per_second * _AHEAD_SECONDS)))
+
+
+class _Worker:
+    """A worker process as its parent sees it. Several pages wait in its pipe; it reads them in order."""
+
+    _count = 0
+
+    def __init__(self, reader: Callable[[Job], Reader], job: Job) -> None:
         # spawn: a child must not inherit the other workers' pipes, or it would not see its parent die
         context = get_context("spawn")
-        ours, theirs = context.Pipe()
-        process = context.Process(target=_work, args=(self.reader, job, theirs), daemon=True)
-        process.start()
+        self.pipe, theirs = context.Pipe()
+        self._state = context.RawArray(c_double, 3)  # the fields of Sight, written by the worker
+        self._process = context.Process(target=_work, args=(reader, job, theirs, self._state), daemon=True)
+        self._process.start()
         theirs.close()
-        return _Worker(process, ours)
+        _Worker._count += 1
+        self.name = f"worker {_Worker._count}"
+        self.pid = self._process.pid or 0
+        self.peak_memory = 0
+        self._received = 0
+        self._verdict = (0, "")
 
-    def _feed(self, worker: _Worker, again: deque[PageRef], waiting: Iterator[PageRef]) -> None:
-        while len(worker.tasks) < _QUEUE:
-            ref = again.popleft() if again else next(waiting, None)
-            if ref is None:
-                return
-            if not worker.tasks:
-                worker.since = time.monotonic()
-            worker.tasks.append(ref)
+    @property
+    def began(self) -> int:
+        """How many pages it began."""
+        return int(self._state[0])
+
+    def feed(self, pages: Assignments, ahead: int) -> None:
+        """Give it pages until it has `ahead` of them; none while it still has more than half."""
+        has = pages.held(self.name)
+        if has > ahead // 2:
+            return
+        for ref in pages.give(self.name, ahead - has):
             try:
-                worker.pipe.send(ref)
+                self.pipe.send(ref)
             except OSError:
                 return  # it died; the next receive finds out
 
-    def _receive(self, worker: _Worker) -> PageResult | None:
+    def receive(self) -> Entry | None:
+        """The next entry, or None where the worker is gone."""
         try:
-            result, worker.peak_memory = worker.pipe.recv()
+            entry, self.peak_memory = self.pipe.recv()
         except (EOFError, OSError):
             return None
-        assert isinstance(result, PageResult)
-        worker.tasks.popleft()
-        worker.since = time.monotonic()
-        return result
+        assert isinstance(entry, Entry)
+        self._received += 1
+        return entry
 
-    def _stop(self, worker: _Worker) -> None:
-        worker.pipe.close()
-        worker.process.kill()
-        worker.process.join()
+    def reason(self) -> str:
+        """Why it is gone, by what its first unfinished page did; "" where it had begun none."""
+        if self.began <= self._received:
+            return ""
+        page, reason = self._verdict
+        return reason if page == self.began else "crashed"
+
+    def stop(self) -> None:
+        """End it. One that hangs in the system (a dead network drive) is left to end by itself."""
+        self.pipe.close()
+        self._process.kill()
+        self._process.join(5)
+
+    # for the watch, in another thread
+
+    def sight(self) -> Sight:
+        page, since, memory = self._state
+        return Sight(int(page), since, int(memory))
+
+    def end(self, page: int, reason: str) -> None:
+        self._verdict = (page, reason)
+        self._process.kill()
 
 
-def _work(make_reader: Callable[[Job], Reader], job: Job, pipe: Connection) -> None:
+def _work(make_reader: Callable[[Job], Reader], job: Job, pipe: Connection, state: Array[c_double]) -> None:
     """A worker's life: read pages until the parent closes the pipe or dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then stops us
     Thread(target=_end_with_parent, daemon=True).start()
@@ -172,14 +222,18 @@ def _work(make_reader: Callable[[Job], Reader], job: Job, pipe: Connection) -> N
 
     cv2.setNumThreads(1)
     reader = make_reader(job)
+    page = 0
     while True:
         try:
             ref = pipe.recv()
         except (EOFError, OSError):
             return
-        result = reader.read(ref)
+        page += 1
+        state[:] = [page, time.monotonic(), resident()]
+        entry = entry_of(reader.read(ref))
+        state[1] = 0.0
         try:
-            pipe.send((result, _peak_memory()))
+            pipe.send((entry, peak_memory()))
         except OSError:
             return
 
@@ -192,13 +246,8 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _lost(ref: PageRef, reason: str, page_seconds: float) -> PageResult:
-    what = f"took over {page_seconds:g} s" if reason == "timed_out" else "stopped its worker twice"
-    detail = f"{ref.file} page {ref.page} {what}\n  remedy: look at the file; scan the page again"
-    return PageResult(ref, "rejected", reason, detail)
-
-
-def _peak_memory() -> int:
+def peak_memory() -> int:
+    """Bytes that this process had resident at most."""
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

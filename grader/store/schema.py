@@ -95,6 +95,18 @@ Index("answer_page", answer.c.file, answer.c.file_page)
 
 crop = Table("crop", metadata, Column("sha256", String, primary_key=True), Column("png", LargeBinary, nullable=False))
 
+# Pages that were handed out to be read and whose results are not in the journal yet. A row without an owner is of
+# a page that was in work when a run ended uncleanly, or that stopped its worker: `attempts` times.
+lease = Table(
+    "lease",
+    metadata,
+    Column("file", String, primary_key=True),
+    Column("page", Integer, primary_key=True),
+    Column("owner", String, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("since", String, nullable=False),
+)
+
 _GUARDS = (
     "CREATE TRIGGER IF NOT EXISTS event_no_update BEFORE UPDATE ON event"
     " BEGIN SELECT RAISE(ABORT, 'events are append-only'); END",

@@ -14,11 +14,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, tuple_
 
 from grader.errors import StoreError
 from grader.records import Box, CriterionMark, Outcome, PageRef, PageResult, Status
 from grader.store import records, schema
+from grader.store.entry import Entry, entry_of
 from grader.store.lock import RunLock
 
 DATABASE = "run.sqlite"
@@ -161,33 +162,34 @@ class RunStore:
             return {PageRef(file, page): datetime.fromisoformat(at) for file, page, at in connection.execute(query)}
 
     def record_pages(self, results: Sequence[PageResult]) -> None:
-        """Append the results of pages to the journal, all or none."""
+        """`record` for results as a reader gives them."""
+        self.record([entry_of(result) for result in results])
+
+    def record(self, entries: Sequence[Entry]) -> None:
+        """Append pages to the journal and end their leases, all or none.
+
+        Idempotent: the key is (file, page), and what the journal already holds of a page stays as it is.
+        """
+        if not entries:
+            return
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        events, pictures = [], {}
-        for result in results:
-            hashes = {}
-            for field, png in result.crops.items():
-                digest = hashlib.sha256(png).hexdigest()
-                hashes[field] = digest
-                pictures[digest] = png
-            body = records.to_json(result, hashes)
-            ref = result.ref
-            events.append(
-                {
-                    "at": now,
-                    "actor": "engine",
-                    "kind": "page",
-                    "file": ref.file,
-                    "page": ref.page,
-                    "body": body,
-                }
-            )
+        c = schema.event.c
+        wanted = [(entry.ref.file, entry.ref.page) for entry in entries]
         with self._engine.begin() as connection:
+            held = select(c.file, c.page).where(c.kind == "page", tuple_(c.file, c.page).in_(wanted))
+            known = {PageRef(file, page) for file, page in connection.execute(held)}
+            new = {entry.ref: entry for entry in reversed(entries) if entry.ref not in known}
+            events = [
+                {"at": now, "actor": "engine", "kind": "page", "file": ref.file, "page": ref.page, "body": entry.body}
+                for ref, entry in reversed(new.items())
+            ]
+            pictures = {digest: png for entry in new.values() for digest, png in entry.pictures.items()}
+            crops = [{"sha256": digest, "png": png} for digest, png in pictures.items()]
             if events:
                 connection.execute(insert(schema.event), events)
-            for digest, png in pictures.items():
-                statement = insert(schema.crop).prefix_with("OR IGNORE", dialect="sqlite")
-                connection.execute(statement.values(sha256=digest, png=png))
+            if crops:
+                connection.execute(insert(schema.crop).prefix_with("OR IGNORE", dialect="sqlite"), crops)
+            connection.execute(delete(schema.lease).where(tuple_(schema.lease.c.file, schema.lease.c.page).in_(wanted)))
 
     def page_events(self, order: Sequence[PageRef]) -> Iterator[tuple[int, PageRecord]]:
         """Event id and record of every page of `order` that the journal holds, streamed in that order."""

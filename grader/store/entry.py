@@ -1,0 +1,43 @@
+"""One page's result in the form in which the journal takes it.
+
+Workers make it from the result, so that the one process that collects has little to do for each page: JSON
+and hashes are made where there are many processes, and what travels is text and pictures.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from grader.records import Outcome, PageRef, PageResult
+from grader.store import records
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """body: the page's record (`grader.store.records`). pictures: SHA-256 → PNG of the crops that it names.
+
+    review: how many of its answers wait for a person. seconds: stage → time spent.
+    """
+
+    ref: PageRef
+    outcome: Outcome
+    reason: str
+    review: int
+    seconds: dict[str, float]
+    body: str
+    pictures: dict[str, bytes]
+
+
+def entry_of(result: PageResult) -> Entry:
+    """The journal's entry for a result."""
+    hashes = {field: hashlib.sha256(png).hexdigest() for field, png in result.crops.items()}
+    return Entry(
+        result.ref,
+        result.outcome,
+        result.reason,
+        sum(mark.status == "review" for mark in result.marks),
+        result.seconds,
+        records.to_json(result, hashes),
+        {hashes[field]: png for field, png in result.crops.items()},
+    )
