@@ -39,6 +39,18 @@ class Reader(Protocol):
         ...
 
 
+class Source(Protocol):
+    """Where a worker's pages come from: `Assignments`, or what another machine was given of them."""
+
+    def held(self, worker: str) -> int:
+        """How many pages a worker has."""
+        ...
+
+    def give(self, worker: str, most: int = 1) -> list[PageRef]:
+        """Up to `most` more pages for a worker."""
+        ...
+
+
 class Executor(Protocol):
     """Runs a job over pages. `peak_memory`: bytes, all processes together, after the run."""
 
@@ -90,7 +102,7 @@ class LocalExecutor:
     def run(self, job: Job, refs: Iterable[PageRef], leases: Leasing) -> Iterator[Entry]:
         pages = Assignments(refs, leases)
         yield from pages.condemned()
-        workers = [_Worker(self.reader, job) for _ in range(self.workers)]
+        workers = [Worker(self.reader, job) for _ in range(self.workers)]
         watch = Watch(self.limits, lambda: tuple(workers))
         pace = _Pace()
         gone = false_starts = 0
@@ -118,7 +130,7 @@ class LocalExecutor:
                     lost = pages.lost(worker.name, worker.reason())
                     gone = max(gone, worker.peak_memory)
                     worker.stop()
-                    workers[number] = _Worker(self.reader, job)
+                    workers[number] = Worker(self.reader, job)
                     if lost is not None:
                         yield lost
         finally:
@@ -144,7 +156,7 @@ class _Pace:
         return min(most, max(least, round(per_second * _AHEAD_SECONDS)))
 
 
-class _Worker:
+class Worker:
     """A worker process as its parent sees it. Several pages wait in its pipe; it reads them in order."""
 
     _count = 0
@@ -157,8 +169,8 @@ class _Worker:
         self._process = context.Process(target=_work, args=(reader, job, theirs, self._state), daemon=True)
         self._process.start()
         theirs.close()
-        _Worker._count += 1
-        self.name = f"worker {_Worker._count}"
+        Worker._count += 1
+        self.name = f"worker {Worker._count}"
         self.pid = self._process.pid or 0
         self.peak_memory = 0
         self._received = 0
@@ -169,7 +181,7 @@ class _Worker:
         """How many pages it began."""
         return int(self._state[0])
 
-    def feed(self, pages: Assignments, ahead: int) -> None:
+    def feed(self, pages: Source, ahead: int) -> None:
         """Give it pages until it has `ahead` of them; none while it still has more than half."""
         has = pages.held(self.name)
         if has > ahead // 2:
