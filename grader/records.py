@@ -8,6 +8,7 @@ reference picture where a form says so. Arrays are uint8 unless stated otherwise
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
@@ -32,23 +33,38 @@ class PageRef:
 class Page:
     """A decoded page, as stored (no EXIF rotation applied).
 
-    gray: height x width, the channel that the form asks for (plain luminance by default).
-    dpi: from the file where it is believable, else None. sha256: of the encoded bytes of this page.
+    picture: height x width uint8, the channel that the form asks for (plain luminance by default), or what decodes
+    it. coarse: the picture at half its size, where it was decoded at that size. dpi: from the file where it is
+    believable, else None. sha256: of the encoded bytes of this page.
     """
 
     ref: PageRef
-    gray: np.ndarray
+    picture: np.ndarray | Callable[[], np.ndarray]
     dpi: float | None
     sha256: str
+    coarse: np.ndarray | None = None
+
+    @cached_property
+    def gray(self) -> np.ndarray:
+        """The whole picture. Where only `coarse` was decoded so far it is decoded now, and PageError may be raised."""
+        return self.picture() if callable(self.picture) else self.picture
 
     @cached_property
     def half(self) -> np.ndarray:
-        """The picture at half its size (a last odd row or column left out): several stages search it coarsely."""
+        """The picture at half its size: its pixel centres lie at 2x + 0.5 of `gray`. Most stages need no more."""
+        if self.coarse is not None:
+            return self.coarse
         import cv2
 
         height, width = (side // 2 for side in self.gray.shape)
         even = self.gray[: 2 * height, : 2 * width]
         return cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in pixels; to a pixel where only `coarse` is there."""
+        height, width = self.gray.shape if self.coarse is None else (2 * side for side in self.coarse.shape)
+        return height, width
 
 
 @dataclass(frozen=True, eq=False)
