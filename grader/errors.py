@@ -7,6 +7,7 @@
     ├── RosterError             the list of candidates
     ├── ModelError              a weight file that is missing, damaged or of another version
     ├── StoreError              a run folder that is something else's, in use, damaged or full
+    ├── StorageError            a shared storage of scans that does not answer or does not let us in
     └── PageError               one page: costs one ledger row, never the batch
 
 A message says what happened; `remedy` says what to do next.
@@ -85,6 +86,10 @@ class ModelError(GraderError):
 
 class StoreError(GraderError):
     """A run folder that is not a run, belongs to another exam, is in use, is damaged or cannot be written."""
+
+
+class StorageError(GraderError):
+    """A shared storage of scans that does not answer, does not let us in, or has nothing there."""
 
 
 class PageError(GraderError):

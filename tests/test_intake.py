@@ -22,8 +22,9 @@ from grader.errors import PageError
 from grader.flags import FLAGS
 from grader.intake.decode import load_page
 from grader.intake.duplicates import fingerprint, same_picture
-from grader.intake.plan import list_pages, natural_key, path_of
+from grader.intake.plan import list_pages, natural_key
 from grader.intake.quality import check_quality, reduced
+from grader.intake.source import path_of
 from grader.records import Page, PageRef
 
 SHEET = hostile.sheet()

@@ -30,7 +30,8 @@ def command(paths: tuple[Path, ...], out: Path, line: bool, engine: str, alphabe
     """
     from grader.cli.output import check_output_file
     from grader.errors import UsageError
-    from grader.intake.plan import list_pages, path_of
+    from grader.intake.plan import list_pages
+    from grader.intake.source import path_of
     from grader.ocr.alphabet import parse
     from grader.ocr.files import read_pages
     from grader.registry import create

@@ -34,7 +34,8 @@ def command(form_path: Path, paths: tuple[Path, ...], out: Path, candidates: Pat
 
     from grader.cli.output import check_output_file
     from grader.errors import ExitCode, UsageError
-    from grader.intake.plan import list_pages, path_of
+    from grader.intake.plan import list_pages
+    from grader.intake.source import path_of
     from grader.reading.roster import Roster
     from grader.reading.table import open_form, read_pages, write_table
 

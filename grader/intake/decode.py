@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import stat
-from pathlib import Path
-
 from grader.errors import PageError
 from grader.exam.form import Channel
-from grader.intake.formats import HEAD_BYTES, Kind, sniff
+from grader.intake.formats import HEAD_BYTES, MANY_PAGES, Kind, sniff
 from grader.intake.pictures import MAX_BYTES, Decoded, decode_frame, decode_jpeg, decode_single
-from grader.intake.plan import path_of
+from grader.intake.source import Stat, file_of, is_url, says_one_page
 from grader.records import Page, PageRef
 from grader.stages import stage
 
 _READABLE = "give JPEG, PNG, TIFF or PDF"
+_NAME_IT = "give the file a name that ends as its kind does"
 
 
 def load_page(ref: PageRef, channel: Channel = "gray", pdf_dpi: int = 200) -> Page:
@@ -23,24 +21,31 @@ def load_page(ref: PageRef, channel: Channel = "gray", pdf_dpi: int = 200) -> Pa
     empty_file, not_an_image, unsupported_kind, truncated, encrypted, too_large, unreadable_file.
     """
     try:
-        found = _decode(path_of(ref), ref.page, channel, pdf_dpi)
+        found = _decode(ref, channel, pdf_dpi)
     except PageError as error:
         where = ref.file if ref.page == 1 else f"{ref.file} page {ref.page}"
         raise PageError(error.reason, f"{where}: {error.message}", error.remedy) from error
     return Page(ref, found.gray, found.dpi, found.sha256)
 
 
-def _decode(path: Path, number: int, channel: Channel, pdf_dpi: int) -> Decoded:
+def _decode(ref: PageRef, channel: Channel, pdf_dpi: int) -> Decoded:
+    file = file_of(ref)
     try:
-        kind = _kind(path)
+        with stage("input"):
+            status = file.stat()
+            _check_file(status)
+            with file.open() as stream:
+                head = stream.read(HEAD_BYTES)
+                kind = _kind(head, status)
+                if kind in MANY_PAGES and is_url(ref.file) and says_one_page(ref.file):  # so its pages were not counted
+                    raise PageError("unsupported_kind", f"it is a {kind.upper()}, whatever its name says", _NAME_IT)
+                data = b"" if kind in MANY_PAGES else head + stream.read()
         if kind == "pdf":
             from grader.intake.pdf import decode_page
 
-            return decode_page(path, number, channel, pdf_dpi)
-        if kind in ("tiff", "gif", "webp"):
-            return decode_frame(path, number, channel)
-        with stage("input"):
-            data = path.read_bytes()
+            return decode_page(file, ref.page, channel, pdf_dpi)
+        if kind in MANY_PAGES:
+            return decode_frame(file, ref.page, channel)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise PageError(
@@ -49,16 +54,16 @@ def _decode(path: Path, number: int, channel: Channel, pdf_dpi: int) -> Decoded:
     return decode_jpeg(data, channel) if kind == "jpeg" else decode_single(data, channel)
 
 
-def _kind(path: Path) -> Kind:
-    """The kind of a file that can be read. Raises PageError for all others, OSError as the system does."""
-    status = path.stat()
-    if stat.S_ISDIR(status.st_mode):
-        next(path.iterdir(), None)  # a folder is only asked for where it could not be listed
+def _check_file(status: Stat) -> None:
+    if status.kind == "folder":  # a folder is only asked for where it could not be listed
         raise PageError("unreadable_file", "it is a folder", "give the files in it")
-    if not stat.S_ISREG(status.st_mode):  # opening a pipe could wait for ever
+    if status.kind != "file":  # opening a pipe could wait for ever
         raise PageError("not_an_image", "it is not a regular file", _READABLE)
-    with path.open("rb") as stream:
-        kind = sniff(stream.read(HEAD_BYTES))
+
+
+def _kind(head: bytes, status: Stat) -> Kind:
+    """The kind of a file that can be read. Raises PageError for all others."""
+    kind = sniff(head)
     if kind == "empty":
         raise PageError("empty_file", "the file has no bytes", "copy or scan it again")
     if kind == "unknown":
@@ -66,6 +71,6 @@ def _kind(path: Path) -> Kind:
     if kind == "heic":
         remedy = "save as JPEG; on iPhone: Settings, Camera, Formats, Most Compatible"
         raise PageError("unsupported_kind", "HEIC and AVIF photos are not read", remedy)
-    if kind not in ("pdf", "tiff") and status.st_size > MAX_BYTES:
-        raise PageError("too_large", f"the file has {status.st_size >> 20} MiB", f"at most {MAX_BYTES >> 20} MiB")
+    if kind not in ("pdf", "tiff") and status.size > MAX_BYTES:
+        raise PageError("too_large", f"the file has {status.size >> 20} MiB", f"at most {MAX_BYTES >> 20} MiB")
     return kind

@@ -6,6 +6,8 @@ from typing import Literal
 
 Kind = Literal["jpeg", "png", "tiff", "pdf", "bmp", "webp", "gif", "jpeg2000", "heic", "unknown", "empty"]
 
+MANY_PAGES: frozenset[Kind] = frozenset({"pdf", "tiff", "gif", "webp"})  # kinds of files that can hold several
+
 HEAD_BYTES = 1024  # the PDF standard's readers accept a header anywhere in the first 1024 bytes
 
 _MAGIC: tuple[tuple[bytes, Kind], ...] = (

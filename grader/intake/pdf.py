@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import atexit
 import hashlib
-import mmap
 import os
 from functools import lru_cache
-from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pypdfium2 as pdfium
@@ -17,6 +16,7 @@ import pypdfium2.raw as pdfium_c
 from grader.errors import PageError
 from grader.exam.form import Channel
 from grader.intake.pictures import Decoded, believable_dpi, check_size, decode_jpeg, pick_channel
+from grader.intake.source import File, Stat
 
 _PASSWORD_ERROR = pdfium_c.FPDF_ERR_PASSWORD
 _SECURITY_ERROR = pdfium_c.FPDF_ERR_SECURITY
@@ -25,19 +25,18 @@ _COVERS = 0.85  # of the page: a scan may leave a margin
 _EXPORT_AGAIN = "export or scan the PDF again"
 
 
-def count_pages(path: Path) -> int:
+def count_pages(file: File) -> int:
     """Pages of a PDF. Raises PageError: encrypted, truncated."""
-    with _open(path) as document:
+    with _open(file) as document:
         return len(document)
 
 
-def decode_page(path: Path, number: int, channel: Channel, dpi: int) -> Decoded:
+def decode_page(file: File, number: int, channel: Channel, dpi: int) -> Decoded:
     """Decode page `number` (from 1); dpi: resolution for pages that must be rendered.
 
     Raises PageError: encrypted, truncated, too_large.
     """
-    status = path.stat()
-    document = _open_once(path, status.st_mtime_ns, status.st_size, os.getpid())
+    document = _open_once(file, file.stat(), os.getpid())
     if not 1 <= number <= len(document):
         raise PageError("truncated", "the PDF has no such page", _EXPORT_AGAIN)
     try:
@@ -51,43 +50,48 @@ def decode_page(path: Path, number: int, channel: Channel, dpi: int) -> Decoded:
         raise PageError("truncated", f"this page of the PDF is damaged ({error})", _EXPORT_AGAIN) from error
 
 
-def _open(path: Path) -> pdfium.PdfDocument:
-    if not _is_whole(path):  # PDFium would repair it and drop the pages that are lost, without a word
+def _open(file: File) -> pdfium.PdfDocument:
+    stream = file.open()
+    if not _is_whole(stream):  # PDFium would repair it and drop the pages that are lost, without a word
+        stream.close()
         raise PageError("truncated", "the PDF stops before its end", _EXPORT_AGAIN)
-    stream = path.open("rb")
     try:
         return pdfium.PdfDocument(stream, autoclose=True)
     except pdfium.PdfiumError as error:
-        stream.close()
-        if error.err_code in (_PASSWORD_ERROR, _SECURITY_ERROR) and _names_encryption(path):
-            raise PageError("encrypted", "the PDF needs a password", "save it without a password") from error
+        with stream:
+            if error.err_code in (_PASSWORD_ERROR, _SECURITY_ERROR) and _names_encryption(stream):
+                raise PageError("encrypted", "the PDF needs a password", "save it without a password") from error
         raise PageError("truncated", f"the PDF is damaged ({error})", _EXPORT_AGAIN) from error
 
 
-def _names_encryption(path: Path) -> bool:
+def _names_encryption(stream: BinaryIO) -> bool:
     """PDFium's error code can be that of an earlier file, so the file itself must speak of encryption too (its
     trailer is never compressed: ISO 32000-1, 7.5.5 and 7.5.8)."""
-    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        return data.find(b"/Encrypt") >= 0
+    wanted, before = b"/Encrypt", b""
+    stream.seek(0)
+    while chunk := stream.read(1 << 20):
+        if wanted in before + chunk:
+            return True
+        before = chunk[-len(wanted) :]
+    return False
 
 
 @lru_cache(maxsize=1)
-def _open_once(path: Path, mtime_ns: int, size: int, pid: int) -> pdfium.PdfDocument:
+def _open_once(file: File, state: Stat, pid: int) -> pdfium.PdfDocument:
     """Kept open, so that page after page of one file costs no new parse. pid: a forked child opens its own."""
-    return _open(path)
+    return _open(file)
 
 
 atexit.register(_open_once.cache_clear)  # PDFium wants its documents closed before the process ends
 
 
-def _is_whole(path: Path) -> bool:
+def _is_whole(stream: BinaryIO) -> bool:
     """True if the end mark is there and, for a linearised file, all the bytes that its head announces
     (ISO 32000-1, 7.5.5 and annex F)."""
-    size = path.stat().st_size
-    with path.open("rb") as stream:
-        head = stream.read(2048)
-        stream.seek(max(0, size - _TAIL_BYTES))
-        tail = stream.read()
+    head = stream.read(2048)
+    size = stream.seek(0, os.SEEK_END)
+    stream.seek(max(0, size - _TAIL_BYTES))
+    tail = stream.read()
     if b"/Linearized" in head:
         announced = head.partition(b"/L ")[2].split(maxsplit=1)[:1]
         digits = announced[0].rstrip(b"/>") if announced else b""

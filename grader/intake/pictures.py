@@ -12,7 +12,7 @@ import os
 import warnings
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
+from typing import BinaryIO
 
 import cv2
 import numpy as np
@@ -20,6 +20,7 @@ from PIL import Image
 
 from grader.errors import PageError
 from grader.exam.form import Channel
+from grader.intake.source import File, Stat
 
 MAX_SIDE = 16_384  # pixels; A3 at 600 dpi is 9,921 long, the largest phone sensors are 16,320 wide
 MAX_PIXELS = 100_000_000  # A3 at 600 dpi is 70 million; gray, this is 100 MB
@@ -86,9 +87,9 @@ def decode_single(data: bytes, channel: Channel) -> Decoded:
     return Decoded(gray, believable_dpi(image.info.get("dpi"), image.size), hashlib.sha256(data).hexdigest())
 
 
-def count_frames(path: Path) -> int:
+def count_frames(file: File) -> int:
     """Pictures in a TIFF, GIF or WebP file. Where one is damaged, the count includes it and stops there."""
-    with _open(path) as image:
+    with file.open() as stream, _open(stream) as image:
         count = 0
         while True:
             try:
@@ -100,13 +101,12 @@ def count_frames(path: Path) -> int:
             count += 1
 
 
-def decode_frame(path: Path, number: int, channel: Channel) -> Decoded:
+def decode_frame(file: File, number: int, channel: Channel) -> Decoded:
     """Decode picture `number` (from 1) of a TIFF, GIF or WebP file; sha256 is of its pixels.
 
     Raises PageError: truncated, too_large.
     """
-    status = path.stat()
-    image = _open_frames(path, status.st_mtime_ns, status.st_size, os.getpid())
+    image = _open_frames(file, file.stat(), os.getpid())
     try:
         image.seek(number - 1)
     except Exception as error:  # a decoder may raise anything on damaged data
@@ -166,9 +166,9 @@ def pick_channel(image: np.ndarray, channel: Channel) -> np.ndarray:
     return np.ascontiguousarray(image[:, :, ("blue", "green", "red").index(channel)])
 
 
-def _open(source: io.BytesIO | Path) -> Image.Image:
+def _open(stream: BinaryIO) -> Image.Image:
     try:
-        return Image.open(source)
+        return Image.open(stream)
     except Exception as error:  # a decoder may raise anything on damaged data
         raise PageError("truncated", "the picture's header is cut off or damaged", _SCAN_AGAIN) from error
 
@@ -182,9 +182,9 @@ def _load(image: Image.Image) -> Image.Image:
 
 
 @lru_cache(maxsize=1)
-def _open_frames(path: Path, mtime_ns: int, size: int, pid: int) -> Image.Image:
+def _open_frames(file: File, state: Stat, pid: int) -> Image.Image:
     """Kept open, so that page after page of one file costs no new walk. pid: a forked child opens its own."""
-    return _open(path)
+    return _open(file.open())
 
 
 def _halved(header: Image.Image) -> bool:

@@ -10,9 +10,11 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from grader.intake.formats import HEAD_BYTES, sniff
+from grader.intake.formats import HEAD_BYTES, MANY_PAGES, Kind, sniff
+from grader.intake.source import File, LocalFile, is_url
 from grader.records import PageRef
 
 _JUNK_FILES = frozenset({".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", ".directory", ".localized"})
@@ -22,26 +24,47 @@ _JUNK_FOLDERS = frozenset(
 )  # fmt: skip
 
 
-def list_pages(paths: Sequence[Path], without: Path | None = None) -> list[PageRef]:
-    """Every page under `paths`: folders walked in natural order, files of several pages expanded.
+@dataclass(frozen=True)
+class Plan:
+    """What there is to read. modified: URL → when it was last written, in seconds since 1970, as the storage says;
+    files of this machine are not in it."""
 
-    without: a folder that is not walked, such as the one results are written to. A path reached twice is
-    listed once. A name that is not Unicode is written with backslash escapes
-    (`path_of` finds the file again), so that it can stand in any report. Raises nothing.
+    pages: list[PageRef]
+    modified: dict[str, float]
+
+
+def plan(places: Sequence[Path | str], without: Path | None = None) -> Plan:
+    """Every page under `places`: folders walked in natural order, files of several pages expanded.
+
+    places: paths, or URLs of a shared storage. without: a folder that is not walked, such as the one results are
+    written to. A file reached twice is listed once. A name that is not Unicode is written with backslash escapes
+    (`path_of` finds the file again), so that it can stand in any report. Raises StorageError and UsageError for
+    URLs, nothing for paths.
     """
-    files: dict[str, None] = {}  # an ordered set
-    for path in paths:
-        for file in _walk(path, _identity(without)):
-            files.setdefault(os.path.normpath(file))
-    return [PageRef(_printable(file), page) for file in files for page in range(1, _count_pages(file) + 1)]
+    counts: dict[str, int] = {}  # in the order of the plan
+    modified: dict[str, float] = {}
+    for place in places:
+        if is_url(str(place)):
+            from grader.intake.listing import count_pages, scans_under
+
+            found = scans_under(str(place))
+            counts |= count_pages(url for url in found if url not in counts)
+            modified |= {url: state.modified for url, state in found.items() if state.modified is not None}
+            continue
+        for file in map(os.path.normpath, _walk(Path(place), _identity(without))):
+            if _printable(file) not in counts:
+                counts[_printable(file)] = _count_pages(file)
+    return Plan([PageRef(file, page) for file, count in counts.items() for page in range(1, count + 1)], modified)
 
 
-def path_of(ref: PageRef) -> Path:
-    """Where the file of a page is."""
-    if "\\" in ref.file and not os.path.lexists(ref.file):
-        raw = re.sub(rb"\\x([0-9a-f]{2})", lambda m: bytes([int(m[1], 16)]), os.fsencode(ref.file))
-        return Path(os.fsdecode(raw))
-    return Path(ref.file)
+def list_pages(places: Sequence[Path | str], without: Path | None = None) -> list[PageRef]:
+    """The pages of `plan`."""
+    return plan(places, without).pages
+
+
+def is_junk_folder(name: str) -> bool:
+    """True for the folders in which operating systems and programs keep their own things."""
+    return name.lower() in _JUNK_FOLDERS
 
 
 def is_junk(name: str) -> bool:
@@ -71,7 +94,7 @@ def _walk(path: Path, above: set[tuple[int, int]]) -> Iterator[str]:
         return
     for name in names:
         child = path / name
-        if is_junk(name) or (name.lower() in _JUNK_FOLDERS and child.is_dir()):
+        if is_junk(name) or (is_junk_folder(name) and child.is_dir()):
             continue
         yield from _walk(child, above | {here})
 
@@ -96,14 +119,19 @@ def _count_pages(file: str) -> int:
             return 1
         with open(file, "rb") as stream:
             kind = sniff(stream.read(HEAD_BYTES))
-        if kind == "pdf":
-            from grader.intake.pdf import count_pages
-
-            return max(1, count_pages(Path(file)))
-        if kind in ("tiff", "gif", "webp"):
-            from grader.intake.pictures import count_frames
-
-            return max(1, count_frames(Path(file)))
+        return count_of_kind(LocalFile(Path(file)), kind)
     except Exception:  # whatever is wrong with the file, its page is listed and reading it says what
         return 1
+
+
+def count_of_kind(file: File, kind: Kind) -> int:
+    """Pages in a file of a kind, at least 1. Raises whatever its decoder raises."""
+    if kind == "pdf":
+        from grader.intake.pdf import count_pages
+
+        return max(1, count_pages(file))
+    if kind in MANY_PAGES:
+        from grader.intake.pictures import count_frames
+
+        return max(1, count_frames(file))
     return 1

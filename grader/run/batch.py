@@ -147,7 +147,7 @@ def _changed(store: RunStore, job: Job, done: Mapping[PageRef, datetime]) -> lis
 
 
 def _written_after(ref: PageRef, moment: datetime) -> bool:
-    from grader.intake.plan import path_of
+    from grader.intake.source import path_of
 
     try:
         return path_of(ref).stat().st_mtime > moment.timestamp()
