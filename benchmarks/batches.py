@@ -95,6 +95,7 @@ class Maker:
         self.folder = folder
         if not (folder / "paper" / "form.json").is_file():
             print_sheets(self.exam, folder / "paper")
+        (folder / "exam.json").write_text(self.exam.canonical(), encoding="utf-8")
         self.form: Form = load_form(folder / "paper" / "form.json")
 
     @cached_property

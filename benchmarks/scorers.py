@@ -13,6 +13,7 @@ import hashlib
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import harness
 import numpy as np
@@ -21,6 +22,9 @@ from grader.scoring import choose
 from grader.scoring.protocol import Scorer
 from grader.training import sets
 from grader.training.rows import Row, balanced_folds
+
+if TYPE_CHECKING:
+    from grader.training.export import Trained
 
 FOLDS, FOLD, SEED = 5, 0, 20240501
 
@@ -64,6 +68,29 @@ def judged(options: argparse.Namespace, language: str, test: bool = False) -> Ju
         if language in _languages(run):
             return Judged(of_fold(run, language), True)
     return Judged(choose.create(options.scorer, language), test)
+
+
+def untrained(folder: Path) -> Trained:
+    """all-MiniLM-L6-v2 with fresh heads: as fast as any weights, and of no use for marks."""
+    import torch
+
+    from grader.scoring.encoding import Lengths
+    from grader.training import bases, cross_encoder
+    from grader.training.export import Trained
+
+    torch.manual_seed(SEED)
+    state = folder / "model.pt"
+    torch.save(cross_encoder.CrossEncoder(bases.minilm()).state_dict(), state)
+    return Trained("untrained", "minilm", ("en",), state, bases.tokenizer("minilm"), "cls", Lengths())
+
+
+def untrained_bundle(folder: Path) -> Path:
+    """A bundle of the untrained network, in `folder`."""
+    from grader.training.export import export
+
+    folder.mkdir(parents=True, exist_ok=True)
+    export(untrained(folder), validation_rows()[:20], folder / "bundle", "int8", lambda _: None)
+    return folder / "bundle"
 
 
 def of_fold(run: Path, language: str) -> Scorer:
