@@ -7,6 +7,7 @@
     ├── RosterError             the list of candidates
     ├── ModelError              a weight file that is missing, damaged or of another version
     ├── StoreError              a run folder that is something else's, in use, damaged or full
+    │   └── StoreFullError      no room on its disk: worth waiting for
     ├── StorageError            a shared storage of scans that does not answer or does not let us in
     └── PageError               one page: costs one ledger row, never the batch
 
@@ -86,6 +87,10 @@ class ModelError(GraderError):
 
 class StoreError(GraderError):
     """A run folder that is not a run, belongs to another exam, is in use, is damaged or cannot be written."""
+
+
+class StoreFullError(StoreError):
+    """The disk of a run folder has no room, or says that it cannot be written: someone may make room."""
 
 
 class StorageError(GraderError):

@@ -17,10 +17,9 @@ import click
     "scans",
     required=True,
     multiple=True,
-    type=click.Path(path_type=Path),
-    help="Files or folders of scans.",
+    help="Files or folders of scans, or URLs of a shared storage: s3://bucket/folder.",
 )
-@click.argument("more_scans", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("more_scans", nargs=-1)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Run folder; run again to resume.")
 @click.option("--candidates", type=click.Path(path_type=Path), help="Roster CSV with a column `candidate`.")
 @click.option("--workers", type=click.IntRange(1), help="Worker processes; one a core by default.")
@@ -36,12 +35,26 @@ import click
     type=click.FloatRange(min=1),
     help="Time limit for one page.",
 )
+@click.option(
+    "--page-memory",
+    default=2048,
+    show_default=True,
+    type=click.IntRange(min=256),
+    help="MiB that a worker may grow by for one page.",
+)
+@click.option(
+    "--wait-for-room",
+    default=60.0,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    help="Minutes to wait for room on a full disk.",
+)
 def command(
     exam: Path,
     form: Path | None,
     plain: bool,
-    scans: tuple[Path, ...],
-    more_scans: tuple[Path, ...],
+    scans: tuple[str, ...],
+    more_scans: tuple[str, ...],
     out: Path,
     candidates: Path | None,
     workers: int | None,
@@ -51,6 +64,8 @@ def command(
     calibration: Path | None,
     pdf_dpi: int,
     page_seconds: float,
+    page_memory: int,
+    wait_for_room: float,
 ) -> int:
     """Mark the SCANS of EXAM into the run folder --out.
 
@@ -68,6 +83,7 @@ def command(
     from grader.reading.roster import Roster
     from grader.run.batch import exit_code, run_batch
     from grader.run.job import Job, Settings, check_form_fits
+    from grader.run.patience import Patience
     from grader.scoring import calibration_file
 
     if plain == (form is not None):
@@ -82,9 +98,11 @@ def command(
     learned = calibration_file.read(calibration).sha256 if calibration else ""
     settings = Settings(ocr, scorer, pdf_dpi, calibration=learned)
     job = Job(loaded_exam, loaded_form, (form or exam).parent, roster, settings, calibration)
-    engine = registry.create("executor", executor, workers=workers, page_seconds=page_seconds)
+    limits = {"page_seconds": page_seconds, "page_memory": page_memory}
+    engine = registry.create("executor", executor, workers=workers, **limits)
+    patience = Patience(60 * wait_for_room, lambda text: click.echo(text, err=True))
     with batch_progress() as show:
-        summary = run_batch(job, [*scans, *more_scans], out, engine, show)
+        summary = run_batch(job, [*scans, *more_scans], out, engine, show, patience)
     report(summary, out)
     return exit_code(summary)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from pathlib import Path
@@ -15,11 +16,14 @@ from typing import Any
 
 from grader import __version__
 from grader.errors import ExitCode, PageError, StoreError, UsageError
+from grader.intake.source import is_url, path_of
 from grader.records import PageRef
 from grader.run.executor import Executor
 from grader.run.job import CALIBRATION, Job
 from grader.run.output import write_outputs
+from grader.run.patience import AT_ONCE, Patience
 from grader.run.pipeline import reader_for
+from grader.run.reachable import read_pages
 from grader.run.settle import settle
 from grader.store.entry import Entry
 from grader.store.leases import Leases
@@ -42,22 +46,25 @@ class Progress:
 
 def run_batch(
     job: Job,
-    paths: Sequence[Path],
+    scans: Sequence[Path | str],
     out: Path,
     executor: Executor,
     show: Callable[[Progress], None] = lambda _: None,
+    patience: Patience = AT_ONCE,
 ) -> dict[str, Any]:
-    """Mark the pages under `paths` into the run folder `out`; returns what run.json says.
+    """Mark the pages under `scans`, paths or URLs, into the run folder `out`; returns what run.json says.
 
     Raises UsageError if there is nothing to read, StoreError if `out` holds a run of another exam, form or
-    settings, is in use, or cannot be written. Interrupted by
+    settings, is in use, or cannot be written, StorageError if a storage of scans cannot be reached. Interrupted by
     KeyboardInterrupt or killed, it loses at most the pages of the last second and reads only those again.
+    patience: how long a disk that is full and a storage that is silent are waited for once reading has begun.
     """
-    from grader.intake.plan import list_pages, natural_key
+    from grader.intake.plan import natural_key, plan
 
     start = time.perf_counter()
-    planned = list_pages(paths, without=out)
-    _check_scans(paths, planned, out)
+    there = plan(scans, without=out)
+    planned = there.pages
+    _check_scans(scans, planned, out)
     with RunStore.create(out) as store:
         models = reader_for(job).models()
         _claim(store, job, models)
@@ -67,14 +74,14 @@ def run_batch(
         # what an earlier call read stays in the run, even where this one names other scans
         earlier = done.keys() - set(planned)
         order = [*sorted(earlier, key=lambda ref: (natural_key(ref.file), ref.page)), *planned]
-        leases = Leases(store)
-        entries = _shown(executor.run(job, todo, leases), len(order) - len(todo), len(order), show)
+        leases = Leases(store, patience)
+        entries = _shown(read_pages(executor, job, todo, leases, patience), len(order) - len(todo), len(order), show)
         try:
-            _journal(store, entries)
+            _journal(store, entries, patience)
         finally:
             with suppress(StoreError):  # a full disk: what stays leased is read one at a time next time
                 leases.give_back()
-        summary = settle(store, job, order)
+        summary = patience(lambda: settle(store, job, order))
         wall = time.perf_counter() - start
         summary = {
             "schema": "grader-run/1",
@@ -83,13 +90,13 @@ def run_batch(
             "seconds": {**summary["seconds"], "wall": wall},
             "peak_memory": executor.peak_memory,
             "resumed_pages": len(order) - len(todo),
-            "changed_files": _changed(store, job, done),
+            "changed_files": _changed(store, job, done, there.modified),
             "versions": versions(),
             "models": models,
             "settings": job.describe()["settings"],
         }
-        store.set_meta(summary=summary)
-        write_outputs(store, summary)
+        patience(lambda: store.set_meta(summary=summary))
+        patience(lambda: write_outputs(store, summary))
     return summary
 
 
@@ -119,36 +126,40 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _check_scans(paths: Sequence[Path], planned: Sequence[PageRef], out: Path) -> None:
+def _check_scans(scans: Sequence[Path | str], planned: Sequence[PageRef], out: Path) -> None:
     """Raise UsageError where there is nothing to read, so that a mistyped path marks nothing."""
-    named = ", ".join(map(str, paths))
+    named = ", ".join(map(str, scans))
+    paths = [Path(place) for place in scans if not is_url(str(place))]
     if out.exists() and any(path.exists() and path.samefile(out) for path in paths):
         raise UsageError(f"{out} is the folder of the scans", "name another folder for the run")
     if not planned:
         raise UsageError(f"there are no scans in {named}", "give files or folders of scans")
-    if not any(os.path.lexists(path) for path in paths):
+    if len(paths) == len(scans) and not any(os.path.lexists(path) for path in paths):
         raise UsageError(f"{named}: there is no such file or folder", "correct --scans")
 
 
-def _changed(store: RunStore, job: Job, done: Mapping[PageRef, datetime]) -> list[str]:
+def _changed(store: RunStore, job: Job, done: Mapping[PageRef, datetime], modified: Mapping[str, float]) -> list[str]:
     """Files that hold another picture than was read. Their pages stay as they were read: marks hang on them."""
     from grader.intake.decode import load_page
 
     changed: dict[str, None] = {}
-    for ref in islice((ref for ref, read in done.items() if _written_after(ref, read)), _SUSPECTS):
+    suspects = (ref for ref, read in done.items() if _written_after(ref, read, modified))
+    for ref in islice(suspects, _SUSPECTS):
         record = store.page_record(ref.file, ref.page)
         try:
             now = load_page(ref, job.form.channel, job.settings.pdf_dpi).sha256
-        except PageError:
+        except PageError as error:
+            if is_url(ref.file) and error.reason == "unreadable_file":  # what the storage does not give is not another
+                continue
             now = ""
         if record is not None and record.result.sha256 != now:
             changed[ref.file] = None
     return sorted(changed)
 
 
-def _written_after(ref: PageRef, moment: datetime) -> bool:
-    from grader.intake.source import path_of
-
+def _written_after(ref: PageRef, moment: datetime, modified: Mapping[str, float]) -> bool:
+    if is_url(ref.file):
+        return modified.get(ref.file, 0.0) > moment.timestamp()
     try:
         return path_of(ref).stat().st_mtime > moment.timestamp()
     except OSError:
@@ -193,7 +204,7 @@ def _shown(entries: Iterator[Entry], done: int, total: int, show: Callable[[Prog
         show(Progress(done, total, rejected, flagged))
 
 
-def _journal(store: RunStore, entries: Iterator[Entry]) -> None:
+def _journal(store: RunStore, entries: Iterator[Entry], patience: Patience) -> None:
     """Write entries in small transactions: memory stays bounded and little is lost when the power goes."""
     kept: list[Entry] = []
     last = time.monotonic()
@@ -201,7 +212,10 @@ def _journal(store: RunStore, entries: Iterator[Entry]) -> None:
         for entry in entries:
             kept.append(entry)
             if len(kept) >= _COMMIT_PAGES or time.monotonic() - last > _COMMIT_SECONDS:
-                store.record(kept)
+                patience(partial(store.record, kept))
                 kept, last = [], time.monotonic()
-    finally:
-        store.record(kept)
+    except BaseException:
+        with suppress(StoreError):  # interrupted while there was no room: these are read again
+            store.record(kept)
+        raise
+    patience(partial(store.record, kept))

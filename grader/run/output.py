@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import re
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from grader.errors import StoreError
+from grader.errors import StoreError, StoreFullError
 from grader.store.store import LedgerRow, ResultRow, RunStore
 
 RESULTS_HEADER = (
@@ -42,7 +43,8 @@ def write_outputs(store: RunStore, summary: dict[str, Any]) -> None:
             json.dump(summary, file, ensure_ascii=False, indent=1)
             file.write("\n")
     except OSError as error:
-        raise StoreError(
+        kind = StoreFullError if error.errno in (errno.ENOSPC, errno.EDQUOT) else StoreError
+        raise kind(
             f"cannot write the results to {store.folder}: {error.strerror}",
             "make room, or the folder writable, and run the same command again: what is stored is kept",
         ) from error

@@ -10,9 +10,9 @@ that stopped who read it `ATTEMPTS` times is not read again.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
@@ -22,6 +22,20 @@ from grader.store.schema import lease
 from grader.store.store import RunStore
 
 ATTEMPTS = 2
+
+T = TypeVar("T")
+
+
+class Patient(Protocol):
+    """Does work on the store, sooner or later."""
+
+    def __call__(self, work: Callable[[], T]) -> T:
+        """What `work`, a transaction, gives."""
+        ...
+
+
+def _at_once(work: Callable[[], T]) -> T:
+    return work()
 
 
 class Leasing(Protocol):
@@ -51,27 +65,39 @@ class Leasing(Protocol):
 class Leases:
     """Leases in the store of a run. One process at a time leads a run (`RunLock`), so there is no race for them.
 
+    patient: how work on the store is done, such as waiting while its disk is full.
     Every method raises StoreError as `RunStore` does.
     """
 
-    def __init__(self, store: RunStore) -> None:
+    def __init__(self, store: RunStore, patient: Patient = _at_once) -> None:
         self._store = store
+        self._patient = patient
         self._recover()
 
     def take(self, refs: Sequence[PageRef], owner: str) -> None:
-        with self._store.begin() as connection:
-            _take(connection, refs, owner)
+        def work() -> None:
+            with self._store.begin() as connection:
+                _take(connection, refs, owner)
+
+        self._patient(work)
 
     def take_alone(self, ref: PageRef, owner: str) -> None:
-        with self._store.begin() as connection:
-            connection.execute(update(lease).where(lease.c.owner != "").values(owner=""))
-            _take(connection, [ref], owner)
+        def work() -> None:
+            with self._store.begin() as connection:
+                connection.execute(update(lease).where(lease.c.owner != "").values(owner=""))
+                _take(connection, [ref], owner)
+
+        self._patient(work)
 
     def broke(self, ref: PageRef) -> int:
         this = (lease.c.file == ref.file) & (lease.c.page == ref.page)
-        with self._store.begin() as connection:
-            connection.execute(update(lease).where(this).values(attempts=lease.c.attempts + 1))
-            return int(connection.execute(select(lease.c.attempts).where(this)).scalar_one())
+
+        def work() -> int:
+            with self._store.begin() as connection:
+                connection.execute(update(lease).where(this).values(attempts=lease.c.attempts + 1))
+                return int(connection.execute(select(lease.c.attempts).where(this)).scalar_one())
+
+        return self._patient(work)
 
     def suspects(self) -> dict[PageRef, int]:
         columns = (lease.c.file, lease.c.page, lease.c.attempts)

@@ -6,7 +6,7 @@ import sqlite3
 
 from sqlalchemy import ExceptionContext
 
-from grader.errors import StoreError
+from grader.errors import StoreError, StoreFullError
 
 _AGAIN = "and run the same command again: what is stored is kept"
 
@@ -22,6 +22,9 @@ _REFUSALS = {
 }
 
 
+_NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)  # a quota that is used up shows as the second
+
+
 def refuse(context: ExceptionContext) -> None:
     """Raise StoreError for what the disk or the file is to blame for. A mistake of ours stays as it is."""
     error = context.original_exception
@@ -35,4 +38,5 @@ def refuse(context: ExceptionContext) -> None:
     what, remedy = _REFUSALS[code & 0xFF]
     engine = context.engine
     where = engine.url.database if engine is not None else "the run's store"
-    raise StoreError(f"{where}: {what} ({error})", remedy) from error
+    kind = StoreFullError if code & 0xFF in _NO_ROOM else StoreError
+    raise kind(f"{where}: {what} ({error})", remedy) from error

@@ -7,6 +7,8 @@ again from the events, which is what `grader.run.settle` does.
 
 from __future__ import annotations
 
+from functools import partial
+
 from sqlalchemy import (
     Column,
     Connection,
@@ -115,12 +117,15 @@ _GUARDS = (
 )
 
 
-def connect(url: str) -> Engine:
-    """An engine on the store at `url`, its tables created where they are missing. It raises StoreError."""
+def connect(url: str, durable: bool = False) -> Engine:
+    """An engine on the store at `url`, its tables created where they are missing. It raises StoreError.
+
+    durable: what is committed has reached the disk, so that it outlives a power cut too.
+    """
     engine = create_engine(url)
     sa_event.listen(engine, "handle_error", refuse)
     if engine.dialect.name == "sqlite":
-        sa_event.listen(engine, "connect", _sqlite_pragmas)
+        sa_event.listen(engine, "connect", partial(_sqlite_pragmas, durable))
     try:
         metadata.create_all(engine)
     except OperationalError:  # another process made them at the same moment
@@ -144,11 +149,11 @@ def _add_what_is_missing(connection: Connection) -> None:
         index.create(connection, checkfirst=True)
 
 
-def _sqlite_pragmas(connection: object, _record: object) -> None:
-    # WAL with synchronous=NORMAL survives a killed process whole; a power cut may lose the last commits,
-    # which are then pages that a resumed run reads again.
+def _sqlite_pragmas(durable: bool, connection: object, _record: object) -> None:
+    # WAL with synchronous=NORMAL survives a killed process whole; a power cut may lose the last commits. Whoever
+    # leads a run has FULL: a lease must outlive the power cut that its page may have caused.
     cursor = connection.cursor()  # type: ignore[attr-defined]
     cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
     cursor.execute("PRAGMA busy_timeout=30000")
     cursor.close()

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, tuple_
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select
 
 from grader.errors import StoreError
 from grader.records import Box, CriterionMark, Outcome, PageRef, PageResult, Status
@@ -23,6 +23,9 @@ from grader.store.entry import Entry, entry_of
 from grader.store.lock import RunLock
 
 DATABASE = "run.sqlite"
+_END_LEASE = delete(schema.lease).where(
+    schema.lease.c.file == bindparam("of_file"), schema.lease.c.page == bindparam("of_page")
+)
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ class RunStore:
     def __init__(self, folder: Path, lock: RunLock | None = None) -> None:
         self.folder = folder
         self._lock = lock
-        self._engine = schema.connect(f"sqlite:///{folder / DATABASE}")
+        self._engine = schema.connect(f"sqlite:///{folder / DATABASE}", durable=lock is not None)
 
     @classmethod
     def create(cls, folder: Path) -> RunStore:
@@ -170,26 +173,21 @@ class RunStore:
 
         Idempotent: the key is (file, page), and what the journal already holds of a page stays as it is.
         """
-        if not entries:
-            return
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        c = schema.event.c
-        wanted = [(entry.ref.file, entry.ref.page) for entry in entries]
+        event = insert(schema.event).prefix_with("OR IGNORE", dialect="sqlite")
+        picture = insert(schema.crop).prefix_with("OR IGNORE", dialect="sqlite")
+        pictures: dict[str, bytes] = {}
         with self._engine.begin() as connection:
-            held = select(c.file, c.page).where(c.kind == "page", tuple_(c.file, c.page).in_(wanted))
-            known = {PageRef(file, page) for file, page in connection.execute(held)}
-            new = {entry.ref: entry for entry in reversed(entries) if entry.ref not in known}
-            events = [
-                {"at": now, "actor": "engine", "kind": "page", "file": ref.file, "page": ref.page, "body": entry.body}
-                for ref, entry in reversed(new.items())
-            ]
-            pictures = {digest: png for entry in new.values() for digest, png in entry.pictures.items()}
-            crops = [{"sha256": digest, "png": png} for digest, png in pictures.items()]
-            if events:
-                connection.execute(insert(schema.event), events)
-            if crops:
-                connection.execute(insert(schema.crop).prefix_with("OR IGNORE", dialect="sqlite"), crops)
-            connection.execute(delete(schema.lease).where(tuple_(schema.lease.c.file, schema.lease.c.page).in_(wanted)))
+            for entry in entries:  # one by one: only so does the database tell which of them are new
+                file, page = entry.ref.file, entry.ref.page
+                row = {"at": now, "actor": "engine", "kind": "page", "file": file, "page": page, "body": entry.body}
+                if connection.execute(event, row).rowcount:
+                    pictures.update(entry.pictures)
+            if pictures:
+                connection.execute(picture, [{"sha256": digest, "png": png} for digest, png in pictures.items()])
+            if entries:
+                ended = [{"of_file": entry.ref.file, "of_page": entry.ref.page} for entry in entries]
+                connection.execute(_END_LEASE, ended)
 
     def page_events(self, order: Sequence[PageRef]) -> Iterator[tuple[int, PageRecord]]:
         """Event id and record of every page of `order` that the journal holds, streamed in that order."""
