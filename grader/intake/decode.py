@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
 from grader.errors import PageError
 from grader.exam.form import Channel
 from grader.intake.formats import HEAD_BYTES, MANY_PAGES, Kind, sniff
@@ -10,25 +15,43 @@ from grader.intake.source import Stat, file_of, is_url, says_one_page
 from grader.records import Page, PageRef
 from grader.stages import stage
 
+if TYPE_CHECKING:
+    import numpy as np
+
 _READABLE = "give JPEG, PNG, TIFF or PDF"
 _NAME_IT = "give the file a name that ends as its kind does"
 
 
-def load_page(ref: PageRef, channel: Channel = "gray", pdf_dpi: int = 200) -> Page:
+def load_page(ref: PageRef, channel: Channel = "gray", pdf_dpi: int = 200, half_from: int | None = None) -> Page:
     """Decode one page to 8-bit gray of the channel asked for, its pixels as they are stored.
 
-    pdf_dpi: resolution for PDF pages that are not scans. Raises PageError, naming the file and a remedy:
-    empty_file, not_an_image, unsupported_kind, truncated, encrypted, too_large, unreadable_file.
+    pdf_dpi: resolution for PDF pages that are not scans. half_from: where half the size is likely to do: a JPEG whose
+    longer side has at least so many pixels is decoded at half its size, and in full when `Page.gray` is asked for.
+    Raises PageError, naming the file and a remedy: empty_file, not_an_image, unsupported_kind, truncated, encrypted,
+    too_large, unreadable_file.
     """
+    with _named(ref):
+        found = _decode(ref, channel, pdf_dpi, half_from)
+    picture = partial(_later, ref, found.gray) if callable(found.gray) else found.gray
+    return Page(ref, picture, found.dpi, found.sha256, found.coarse)
+
+
+def _later(ref: PageRef, decode: Callable[[], np.ndarray]) -> np.ndarray:
+    with stage("decode"), _named(ref):
+        return decode()
+
+
+@contextmanager
+def _named(ref: PageRef) -> Iterator[None]:
+    """What is wrong with a page is said of its file."""
     try:
-        found = _decode(ref, channel, pdf_dpi)
+        yield
     except PageError as error:
         where = ref.file if ref.page == 1 else f"{ref.file} page {ref.page}"
         raise PageError(error.reason, f"{where}: {error.message}", error.remedy) from error
-    return Page(ref, found.gray, found.dpi, found.sha256)
 
 
-def _decode(ref: PageRef, channel: Channel, pdf_dpi: int) -> Decoded:
+def _decode(ref: PageRef, channel: Channel, pdf_dpi: int, half_from: int | None) -> Decoded:
     file = file_of(ref)
     try:
         with stage("input"):
@@ -43,7 +66,7 @@ def _decode(ref: PageRef, channel: Channel, pdf_dpi: int) -> Decoded:
         if kind == "pdf":
             from grader.intake.pdf import decode_page
 
-            return decode_page(file, ref.page, channel, pdf_dpi)
+            return decode_page(file, ref.page, channel, pdf_dpi, half_from)
         if kind in MANY_PAGES:
             return decode_frame(file, ref.page, channel)
     except (OSError, ValueError) as error:
@@ -51,7 +74,7 @@ def _decode(ref: PageRef, channel: Channel, pdf_dpi: int) -> Decoded:
         raise PageError(
             "unreadable_file", f"it cannot be opened ({reason})", "check its path and permissions"
         ) from error
-    return decode_jpeg(data, channel) if kind == "jpeg" else decode_single(data, channel)
+    return decode_jpeg(data, channel, half_from) if kind == "jpeg" else decode_single(data, channel)
 
 
 def _check_file(status: Stat) -> None:

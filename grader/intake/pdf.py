@@ -6,6 +6,7 @@ from __future__ import annotations
 import atexit
 import hashlib
 import os
+from dataclasses import replace
 from functools import lru_cache
 from typing import BinaryIO
 
@@ -31,8 +32,8 @@ def count_pages(file: File) -> int:
         return len(document)
 
 
-def decode_page(file: File, number: int, channel: Channel, dpi: int) -> Decoded:
-    """Decode page `number` (from 1); dpi: resolution for pages that must be rendered.
+def decode_page(file: File, number: int, channel: Channel, dpi: int, half_from: int | None = None) -> Decoded:
+    """Decode page `number` (from 1); dpi: resolution for pages that must be rendered; half_from: see decode_jpeg.
 
     Raises PageError: encrypted, truncated, too_large.
     """
@@ -43,7 +44,7 @@ def decode_page(file: File, number: int, channel: Channel, dpi: int) -> Decoded:
         page = document[number - 1]
         try:
             scan = _only_picture(page)
-            return _scanned(page, scan, channel) if scan else _rendered(page, channel, dpi)
+            return _scanned(page, scan, channel, half_from) if scan else _rendered(page, channel, dpi)
         finally:
             page.close()
     except pdfium.PdfiumError as error:
@@ -150,21 +151,23 @@ def _is_plain(picture: pdfium.PdfImage) -> bool:
     )
 
 
-def _scanned(page: pdfium.PdfPage, picture: pdfium.PdfImage, channel: Channel) -> Decoded:
+def _scanned(page: pdfium.PdfPage, picture: pdfium.PdfImage, channel: Channel, half_from: int | None) -> Decoded:
     width, height = picture.get_px_size()
     check_size(width, height)
     inches = picture.get_matrix().a / 72
     dpi = believable_dpi((width / inches, width / inches), (width, height))
+    turns = page.get_rotation() // 90  # clockwise
     if list(picture.get_filters(skip_simple=True)) == ["DCTDecode"]:
-        found = decode_jpeg(bytes(picture.get_data(decode_simple=True)), channel)
-        gray, sha256 = found.gray, found.sha256
+        found = decode_jpeg(bytes(picture.get_data(decode_simple=True)), channel, None if turns else half_from)
     else:
         pixels = picture.get_bitmap().to_numpy()
         if not pixels.any():  # PDFium leaves a picture black that it cannot decode
             raise PageError("truncated", "the scan on this page of the PDF is damaged", _EXPORT_AGAIN)
-        gray, sha256 = _plain(pixels, channel), _hash(pixels)
-    turns = page.get_rotation() // 90  # clockwise
-    return Decoded(np.ascontiguousarray(np.rot90(gray, -turns)) if turns else gray, dpi, sha256)
+        found = Decoded(_plain(pixels, channel), dpi, _hash(pixels))
+    gray = found.gray
+    if turns and not callable(gray):
+        gray = np.ascontiguousarray(np.rot90(gray, -turns))
+    return replace(found, gray=gray, dpi=dpi)
 
 
 def _rendered(page: pdfium.PdfPage, channel: Channel, dpi: int) -> Decoded:

@@ -10,6 +10,7 @@ import hashlib
 import io
 import os
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import BinaryIO
@@ -39,15 +40,20 @@ Image.MAX_IMAGE_PIXELS = None  # the limits above are checked instead, from the 
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """gray: height x width uint8 of the channel asked for. dpi: None where the file's is not believable."""
+    """gray: height x width uint8 of the channel asked for, or what decodes it. dpi: None where the file's is not
+    believable. coarse: the picture at half its size, where that was decoded first."""
 
-    gray: np.ndarray
+    gray: np.ndarray | Callable[[], np.ndarray]
     dpi: float | None
     sha256: str
+    coarse: np.ndarray | None = None
 
 
-def decode_jpeg(data: bytes, channel: Channel) -> Decoded:
-    """Decode a whole JPEG file. A picture over MAX_PIXELS is decoded at half scale, which libjpeg does cheaply.
+def decode_jpeg(data: bytes, channel: Channel, half_from: int | None = None) -> Decoded:
+    """Decode a whole JPEG file. A picture over MAX_PIXELS is decoded at half scale only.
+
+    half_from: a picture whose longer side has at least so many pixels is decoded at half its size first, which costs
+    half the time (libjpeg leaves out the higher frequencies), and in full only when that is asked for.
 
     Raises PageError: truncated, too_large.
     """
@@ -61,6 +67,12 @@ def decode_jpeg(data: bytes, channel: Channel) -> Decoded:
     dpi = believable_dpi(header.info.get("dpi"), header.size)
     if header.mode not in ("L", "RGB"):  # CMYK needs Pillow's knowledge of Adobe's inverted inks
         return Decoded(to_gray(_load(header), channel), dpi, sha256)
+    if half_from is not None and not halved and max(header.size) >= half_from:
+        return Decoded(lambda: _jpeg(data, channel, False), dpi, sha256, _jpeg(data, channel, True))
+    return Decoded(_jpeg(data, channel, halved), dpi / 2 if dpi and halved else dpi, sha256)
+
+
+def _jpeg(data: bytes, channel: Channel, halved: bool) -> np.ndarray:
     if channel == "gray":
         flags = cv2.IMREAD_REDUCED_GRAYSCALE_2 if halved else cv2.IMREAD_GRAYSCALE
     else:
@@ -69,9 +81,9 @@ def decode_jpeg(data: bytes, channel: Channel) -> Decoded:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error:
         image = None
-    if image is None or _flat_tail(image):
+    if image is None or _flat_tail(image, 12 if halved else 24):
         raise PageError("truncated", "the JPEG is damaged", _SCAN_AGAIN)
-    return Decoded(pick_channel(image, channel), dpi / 2 if dpi and halved else dpi, sha256)
+    return pick_channel(image, channel)
 
 
 def decode_single(data: bytes, channel: Channel) -> Decoded:
@@ -210,7 +222,7 @@ def _jpeg_ends(data: bytes) -> bool:
     return False
 
 
-def _flat_tail(image: np.ndarray, rows: int = 24) -> bool:
+def _flat_tail(image: np.ndarray, rows: int) -> bool:
     """True if the last rows are one exact colour: what decoders paint where data is missing, mid-gray or the tone
     of the paper before it. Real paper has noise; scanners clip to white and pad with dark, which strong compression
     makes flat, and a drawn background is also at the top."""

@@ -29,7 +29,7 @@ def reduce(gray: np.ndarray, side: int = _REDUCED_SIDE) -> tuple[np.ndarray, int
 
 def reduce_page(page: Page, side: int = _REDUCED_SIDE) -> tuple[np.ndarray, int]:
     """`reduce` for a page, which keeps its half for all stages."""
-    if min(page.gray.shape) < 2 * side:
+    if min(page.shape) < 2 * side:
         return page.gray, 1
     small, factor = reduce(page.half, side)
     return small, 2 * factor

@@ -107,7 +107,7 @@ def _locate_turned(
     """`locate` on the picture turned by `turn` quarter turns counterclockwise, in pixels of the picture itself."""
     if not turn:
         return locate(page, page_form, method, form, folder)
-    turned = replace(page, gray=np.ascontiguousarray(np.rot90(page.gray, turn)))
+    turned = replace(page, picture=np.ascontiguousarray(np.rot90(page.gray, turn)), coarse=None)
     back = _turn_back(page.gray.shape, turn)
     return [(back @ matrix, r) for matrix, r in locate(turned, page_form, method, form, folder)]
 
