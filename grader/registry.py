@@ -25,6 +25,7 @@ ENGINES: dict[Kind, dict[str, str]] = {
     "executor": {
         "serial": "grader.run.executor:SerialExecutor",
         "local": "grader.run.executor:LocalExecutor",
+        "ray": "grader.run.ray_executor:RayExecutor",
     },
 }
 

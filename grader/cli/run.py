@@ -23,7 +23,8 @@ import click
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Run folder; run again to resume.")
 @click.option("--candidates", type=click.Path(path_type=Path), help="Roster CSV with a column `candidate`.")
 @click.option("--workers", type=click.IntRange(1), help="Worker processes; one a core by default.")
-@click.option("--executor", default="local", show_default=True, help="Where pages are read: local or serial.")
+@click.option("--executor", default="local", show_default=True, help="Where pages are read: local, serial or ray.")
+@click.option("--address", help="Ray cluster for --executor ray: HOST:PORT of its head; auto by default.")
 @click.option("--ocr", default="ppocr", show_default=True, help="OCR engine.")
 @click.option("--scorer", default="auto", show_default=True, help="Scorer of short answers: encoder or lexical.")
 @click.option("--calibration", type=click.Path(path_type=Path), help="What grader calibrate learned of this exam.")
@@ -59,6 +60,7 @@ def command(
     candidates: Path | None,
     workers: int | None,
     executor: str,
+    address: str | None,
     ocr: str,
     scorer: str,
     calibration: Path | None,
@@ -98,8 +100,11 @@ def command(
     learned = calibration_file.read(calibration).sha256 if calibration else ""
     settings = Settings(ocr, scorer, pdf_dpi, calibration=learned)
     job = Job(loaded_exam, loaded_form, (form or exam).parent, roster, settings, calibration)
+    if address is not None and executor != "ray":
+        raise UsageError("--address is of a Ray cluster", "give --executor ray with it")
     limits = {"page_seconds": page_seconds, "page_memory": page_memory}
-    engine = registry.create("executor", executor, workers=workers, **limits)
+    where = {"address": address} if address is not None else {}
+    engine = registry.create("executor", executor, workers=workers, **limits, **where)
     patience = Patience(60 * wait_for_room, lambda text: click.echo(text, err=True))
     with batch_progress() as show:
         summary = run_batch(job, [*scans, *more_scans], out, engine, show, patience)

@@ -28,7 +28,7 @@ from grader.store.leases import Leasing
 
 _AHEAD_SECONDS = 0.25  # work that lies ready at a worker, so that it never waits for its parent ...
 _AHEAD_PAGES = (2, 16)  # ... and in pages: at least and at most, the one in work among them
-_FALSE_STARTS = 3  # workers in a row that end before they begin a page: it is not the pages
+FALSE_STARTS = 3  # workers in a row that end before they begin a page: it is not the pages
 
 
 class Reader(Protocol):
@@ -125,7 +125,7 @@ class LocalExecutor:
                         yield entry
                         continue
                     false_starts += worker.began == 0
-                    if false_starts > _FALSE_STARTS * self.workers:
+                    if false_starts > FALSE_STARTS * self.workers:
                         raise GraderError("worker processes end as soon as they start", "see the errors above")
                     lost = pages.lost(worker.name, worker.reason())
                     gone = max(gone, worker.peak_memory)
