@@ -78,11 +78,15 @@ def _tried(expected: Expected) -> str:
 
 
 def fingerprint(ref: PageRef) -> str:
-    """Size and hash of the beginning of a page's file; "" where it cannot be opened."""
+    """What a page's file is known by: its size and the hash of its beginning, or in a storage the storage's version
+    of it; "" where it cannot be opened."""
+    file = file_of(ref)
     try:
-        path = path_of(ref)
-        with path.open("rb") as file:
-            return f"{path.stat().st_size}:{hashlib.sha256(file.read(_HEAD_BYTES)).hexdigest()}"
+        state = file.stat()
+        if is_url(ref.file):
+            return f"{state.size}:{state.version}"
+        with file.open() as stream:
+            return f"{state.size}:{hashlib.sha256(stream.read(_HEAD_BYTES)).hexdigest()}"
     except OSError:
         return ""
 

@@ -221,7 +221,7 @@ class Cluster:
         self.agents[agent.call] = agent
 
     def _ask(self, node: Node) -> Any:
-        ask = ray.remote(num_cpus=0, max_calls=1, max_retries=0, scheduling_strategy=_on(node))(_visit())
+        ask = ray.remote(num_cpus=0, max_calls=1, max_retries=0)(_visit()).options(scheduling_strategy=_on(node))
         return ask.remote(__version__, pickle.dumps(self._expected), self._parcel)
 
     def _checked(self, node: Node) -> None:
