@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from multiprocessing import connection
 
 from grader.errors import GraderError
-from grader.intake.source import path_of
+from grader.intake.source import file_of, is_url
 from grader.records import PageRef
 from grader.run.batch import versions
 from grader.run.executor import FALSE_STARTS, Reader, Worker, peak_memory
