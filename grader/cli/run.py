@@ -50,6 +50,9 @@ import click
     type=click.FloatRange(min=0),
     help="Minutes to wait for room on a full disk.",
 )
+@click.option("--json-progress", is_flag=True, help="Progress as JSON, one object a line, on stderr.")
+@click.option("--metrics-port", type=click.IntRange(0, 65535), help="Serve Prometheus metrics of the run here.")
+@click.option("--metrics-host", default="127.0.0.1", show_default=True, help="Address to serve them at.")
 def command(
     exam: Path,
     form: Path | None,
@@ -68,6 +71,9 @@ def command(
     page_seconds: float,
     page_memory: int,
     wait_for_room: float,
+    json_progress: bool,
+    metrics_port: int | None,
+    metrics_host: str,
 ) -> int:
     """Mark the SCANS of EXAM into the run folder --out.
 
@@ -77,7 +83,7 @@ def command(
     the candidate's number or name stands at the top of the page.
     """
     from grader import registry
-    from grader.cli.progress import batch_progress
+    from grader.cli.progress import watching
     from grader.errors import UsageError
     from grader.exam.form import load_form
     from grader.exam.load import load_exam
@@ -106,7 +112,7 @@ def command(
     where = {"address": address} if address is not None else {}
     engine = registry.create("executor", executor, workers=workers, **limits, **where)
     patience = Patience(60 * wait_for_room, lambda text: click.echo(text, err=True))
-    with batch_progress() as show:
+    with watching(json_progress, metrics_host, metrics_port) as show:
         summary = run_batch(job, [*scans, *more_scans], out, engine, show, patience)
     report(summary, out)
     return exit_code(summary)
@@ -121,7 +127,7 @@ def report(summary: dict[str, Any], out: Path) -> None:
         f"{counts['duplicate']} duplicate, {counts['unmatched']} unmatched; {counts['missing']} missing",
         f"{counts['responses']} answers: {counts['final']} final, {counts['proposed']} proposed, "
         f"{counts['review']} for review",
-        f"{pages} pages read in {seconds:.1f} s ({pages / seconds:.1f} pages/s)",
+        f"{pages} pages read in {seconds:.1f} s ({pages / seconds:.1f} pages/s){_held_up(summary)}",
         f"results: {out / 'results.csv'}  ledger: {out / 'ledger.csv'}",
         f"to look at: grader report {out} --out {out / 'report'}",
     ]
@@ -134,3 +140,12 @@ def report(summary: dict[str, Any], out: Path) -> None:
         )
     for line in lines:
         click.echo(line, err=True)
+
+
+def _held_up(summary: dict[str, Any]) -> str:
+    """What took most of the time."""
+    if (bottleneck := summary["bottleneck"]) is None:
+        return ""
+    held = bottleneck["waited_for"]
+    waited = f"; workers waited for the {held}" if held not in ("", "start") else ""
+    return f", {bottleneck['share']:.0%} of it {bottleneck['stage']}{waited}"

@@ -24,9 +24,10 @@ from grader.exam.load import load_exam
 from grader.flags import blocking
 from grader.paper.sheets import print_sheets
 from grader.reading.roster import Roster
-from grader.run.batch import Progress, run_batch
+from grader.run.batch import run_batch
 from grader.run.executor import Executor
 from grader.run.job import Job, Settings
+from grader.run.progress import Progress
 from grader.store.store import RunStore
 
 # Candidates as an exam hall has them: most mark well, a few erase, hesitate or forget.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.errors import GraderError
-from grader.run.batch import Progress
+from grader.run.progress import Progress
 
 
 def main() -> int:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict
 from datetime import datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -23,25 +24,17 @@ from grader.run.job import CALIBRATION, Job
 from grader.run.output import write_outputs
 from grader.run.patience import AT_ONCE, Patience
 from grader.run.pipeline import reader_for
+from grader.run.progress import Progress, Tracker
 from grader.run.reachable import read_pages
 from grader.run.settle import settle
+from grader.stages import stage, watched
 from grader.store.entry import Entry
 from grader.store.leases import Leases
 from grader.store.store import RunStore
 
-_COMMIT_PAGES = 32  # results that are kept back at most before they are written ...
+_COMMIT_PAGES = 128  # results that are kept back at most before they are written ...
 _COMMIT_SECONDS = 1.0  # ... and for how long
 _SUSPECTS = 100  # pages of files newer than their reading that are compared: a folder copied anew has only such
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a batch stands, for whoever shows it."""
-
-    done: int
-    total: int
-    rejected: int
-    flagged: int
 
 
 def run_batch(
@@ -65,7 +58,7 @@ def run_batch(
     there = plan(scans, without=out)
     planned = there.pages
     _check_scans(scans, planned, out)
-    with RunStore.create(out) as store:
+    with RunStore.create(out) as store, watched() as storing:
         models = reader_for(job).models()
         _claim(store, job, models)
         _keep_calibration(store, job)
@@ -75,19 +68,23 @@ def run_batch(
         earlier = done.keys() - set(planned)
         order = [*sorted(earlier, key=lambda ref: (natural_key(ref.file), ref.page)), *planned]
         leases = Leases(store, patience)
-        entries = _shown(read_pages(executor, job, todo, leases, patience), len(order) - len(todo), len(order), show)
+        tracker = Tracker(len(order) - len(todo), len(order), getattr(executor, "workers", 1), storing)
+        entries = read_pages(executor, job, todo, leases, patience)
         try:
-            _journal(store, entries, patience)
+            _journal(store, tracker.shown(entries, show), patience)
         finally:
             with suppress(StoreError):  # a full disk: what stays leased is read one at a time next time
                 leases.give_back()
-        summary = patience(lambda: settle(store, job, order))
+        bottleneck = tracker.bottleneck()
+        with stage("storing"):
+            summary = patience(lambda: settle(store, job, order))
         wall = time.perf_counter() - start
         summary = {
             "schema": "grader-run/1",
             "exam": job.exam.exam.id,
             **summary,
-            "seconds": {**summary["seconds"], "wall": wall},
+            "seconds": {**Counter(summary["seconds"]) + Counter(storing), "wall": wall},
+            "bottleneck": bottleneck and asdict(bottleneck),
             "peak_memory": executor.peak_memory,
             "resumed_pages": len(order) - len(todo),
             "changed_files": _changed(store, job, done, there.modified),
@@ -193,17 +190,6 @@ def _keep_calibration(store: RunStore, job: Job) -> None:
         raise StoreError(what, "make room, or the folder writable, and run the same command again") from error
 
 
-def _shown(entries: Iterator[Entry], done: int, total: int, show: Callable[[Progress], None]) -> Iterator[Entry]:
-    rejected = flagged = 0
-    show(Progress(done, total, rejected, flagged))
-    for entry in entries:
-        done += 1
-        rejected += entry.outcome != "read"
-        flagged += entry.review
-        yield entry
-        show(Progress(done, total, rejected, flagged))
-
-
 def _journal(store: RunStore, entries: Iterator[Entry], patience: Patience) -> None:
     """Write entries in small transactions: memory stays bounded and little is lost when the power goes."""
     kept: list[Entry] = []
@@ -212,10 +198,12 @@ def _journal(store: RunStore, entries: Iterator[Entry], patience: Patience) -> N
         for entry in entries:
             kept.append(entry)
             if len(kept) >= _COMMIT_PAGES or time.monotonic() - last > _COMMIT_SECONDS:
-                patience(partial(store.record, kept))
+                with stage("storing"):
+                    patience(partial(store.record, kept))
                 kept, last = [], time.monotonic()
     except BaseException:
         with suppress(StoreError):  # interrupted while there was no room: these are read again
             store.record(kept)
         raise
-    patience(partial(store.record, kept))
+    with stage("storing"):
+        patience(partial(store.record, kept))

@@ -7,7 +7,8 @@ and hashes are made where there are many processes, and what travels is text and
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 
 from grader.records import Outcome, PageRef, PageResult
 from grader.store import records
@@ -17,7 +18,8 @@ from grader.store import records
 class Entry:
     """body: the page's record (`grader.store.records`). pictures: SHA-256 → PNG of the crops that it names.
 
-    review: how many of its answers wait for a person. seconds: stage → time spent.
+    review: how many of its answers wait for a person. seconds: stage → time spent. flags: code → how many of its
+    answers carry it.
     """
 
     ref: PageRef
@@ -27,11 +29,12 @@ class Entry:
     seconds: dict[str, float]
     body: str
     pictures: dict[str, bytes]
+    flags: dict[str, int] = field(default_factory=dict)
 
 
 def entry_of(result: PageResult) -> Entry:
     """The journal's entry for a result."""
-    hashes = {field: hashlib.sha256(png).hexdigest() for field, png in result.crops.items()}
+    hashes = {name: hashlib.sha256(png).hexdigest() for name, png in result.crops.items()}
     return Entry(
         result.ref,
         result.outcome,
@@ -39,5 +42,6 @@ def entry_of(result: PageResult) -> Entry:
         sum(mark.status == "review" for mark in result.marks),
         result.seconds,
         records.to_json(result, hashes),
-        {hashes[field]: png for field, png in result.crops.items()},
+        {hashes[name]: png for name, png in result.crops.items()},
+        dict(Counter(flag for mark in result.marks for flag in mark.flags)),
     )
