@@ -48,7 +48,12 @@ import click
     default=60.0,
     show_default=True,
     type=click.FloatRange(min=0),
-    help="Minutes to wait for room on a full disk.",
+    help="Minutes to wait for room on a full disk, or for a storage that does not answer.",
+)
+@click.option(
+    "--database",
+    envvar="GRADER_DATABASE",
+    help="Publish the results there: postgresql+psycopg://user@host/name (or in GRADER_DATABASE).",
 )
 @click.option("--json-progress", is_flag=True, help="Progress as JSON, one object a line, on stderr.")
 @click.option("--metrics-port", type=click.IntRange(0, 65535), help="Serve Prometheus metrics of the run here.")
@@ -71,6 +76,7 @@ def command(
     page_seconds: float,
     page_memory: int,
     wait_for_room: float,
+    database: str | None,
     json_progress: bool,
     metrics_port: int | None,
     metrics_host: str,
@@ -84,6 +90,7 @@ def command(
     """
     from grader import registry
     from grader.cli.progress import watching
+    from grader.cli.publishing import Publishing
     from grader.errors import UsageError
     from grader.exam.form import load_form
     from grader.exam.load import load_exam
@@ -94,6 +101,7 @@ def command(
     from grader.run.patience import Patience
     from grader.scoring import calibration_file
 
+    publishing = Publishing(database)
     if plain == (form is not None):
         raise UsageError("a run has a printed form or plain paper", "give --form FORM, or --plain")
     if plain and candidates is None:
@@ -115,7 +123,7 @@ def command(
     with watching(json_progress, metrics_host, metrics_port) as show:
         summary = run_batch(job, [*scans, *more_scans], out, engine, show, patience)
     report(summary, out)
-    return exit_code(summary)
+    return max(exit_code(summary), publishing.publish(out))
 
 
 def report(summary: dict[str, Any], out: Path) -> None:

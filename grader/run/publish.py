@@ -45,14 +45,14 @@ class ResultsDatabase:
 
     def check(self) -> None:
         """Raises DatabaseError where the database does not let us in now."""
-        with self._told(), self._engine.connect():
-            pass
+        with self._told("look at the address, the name, the password, and whether the server runs"):
+            self._engine.connect().close()
 
     def publish(self, store: RunStore) -> None:
         """Put the settled run there, in place of what is there of it. Raises DatabaseError."""
         run = _run_row(store)
         key = {"exam_id": run["exam_id"], "run_id": run["run_id"]}
-        with self._told(), self._engine.begin() as connection:
+        with self._told(_AGAIN), self._engine.begin() as connection:
             _make_tables(connection)
             for table in (ledger, results, runs):
                 connection.execute(delete(table).where(*(table.c[name] == value for name, value in key.items())))
@@ -61,7 +61,7 @@ class ResultsDatabase:
             _send(connection, ledger, _ledger_rows(store), key)
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _told(self, remedy: str) -> Iterator[None]:
         try:
             yield
         except SQLAlchemyError as error:
@@ -69,7 +69,7 @@ class ResultsDatabase:
             first = next(iter(str(said).strip().splitlines()), "")
             for secret in filter(None, (self._url.password, self._url.query.get("password"))):
                 first = first.replace(str(secret), "***")
-            raise DatabaseError(f"{self.name}: {first}", _AGAIN) from None
+            raise DatabaseError(f"{self.name}: {first}", remedy) from None
         finally:
             self._engine.dispose()
 
