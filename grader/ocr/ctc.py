@@ -51,11 +51,11 @@ def decode(probabilities: np.ndarray, vocabulary: Sequence[str]) -> list[Symbol]
     symbols = []
     for label, start, end in _runs(probabilities.argmax(axis=1)):
         peak = start + int(probabilities[start:end, label].argmax())
-        row = probabilities[peak]
-        first = float(row[label])
-        rivals = np.argpartition(row, -3)[-3:]
-        rival = max((int(i) for i in rivals if i not in (label, BLANK)), key=lambda i: float(row[i]))
-        symbols.append(Symbol(vocabulary[label], first, start, end, vocabulary[rival], float(row[rival])))
+        others = probabilities[peak].copy()
+        others[[label, BLANK]] = -1
+        rival = int(others.argmax())
+        first, second = float(probabilities[peak, label]), float(others[rival])
+        symbols.append(Symbol(vocabulary[label], first, start, end, vocabulary[rival], second))
     return symbols
 
 

@@ -22,8 +22,11 @@ def stacked_fraction(ink: np.ndarray) -> bool:
 
     = and ÷ are told apart by size: what stands above and below a bar is taller than a dot or a stroke.
     """
+    left, top, width, height = bounds(ink)
+    if not height:
+        return False
+    ink = ink[top : top + height, left : left + width]
     count, labels, stats, _ = cv2.connectedComponentsWithStats(ink.astype(np.uint8), connectivity=8)
-    height = bounds(ink)[3]
     for label in range(1, count):
         x, y, w, h, area = (int(v) for v in stats[label])
         if w < 3 * h or w < 0.25 * height or w > 2.5 * height or area < 0.4 * w * h:

@@ -16,6 +16,7 @@ import numpy as np
 INK = 0.16  # relative darkness from which a pixel is ink: above paper texture and bleed-through
 FAINT = 0.07  # relative darkness of what might be a trace of pencil
 _SPAN = 0.8  # a horizontal rule covers at least this part of the crop's width
+_UNBROKEN = 0.6  # part of a rule's length that is found as ink
 _LINE = 100  # pixels: height of a box for one line; higher boxes hold several, and dust is no larger there
 _TALL = 0.9  # a vertical rule covers at least this part of the crop's height
 
@@ -47,10 +48,17 @@ def to_gray(crop: np.ndarray) -> np.ndarray:
     """Gray uint8, dark on light. crop: gray, BGR or BGRA uint8. A light-on-dark picture is inverted."""
     if crop.ndim == 3:
         crop = cv2.cvtColor(crop, cv2.COLOR_BGRA2GRAY if crop.shape[2] == 4 else cv2.COLOR_BGR2GRAY)
-    middle = float(np.median(crop))
+    middle = median(crop)
     if middle < 96 and float(np.percentile(crop, 99.5)) - middle > 80:
         return np.asarray(255 - crop, dtype=np.uint8)
     return crop
+
+
+def median(gray: np.ndarray) -> float:
+    """Median of a uint8 picture, by counting: several times faster than by sorting, and the same number."""
+    below = np.cumsum(cv2.calcHist([gray], [0], None, [256], [0, 256]).astype(np.int64))
+    low, high = np.searchsorted(below, [(gray.size - 1) // 2, gray.size // 2], side="right")
+    return float(low + high) / 2
 
 
 def prepare(crop: np.ndarray) -> Prepared:
@@ -67,7 +75,7 @@ def prepare(crop: np.ndarray) -> Prepared:
     edge = max(2, round(0.06 * min(gray.shape[0], _LINE)))
     dust = int(((mask > 0) & ~ink)[edge:-edge, edge:-edge].sum())
     faint = int(np.count_nonzero((smooth > FAINT) & ~near)) + dust
-    return Prepared(gray, darkness, ink, faint, bool(np.median(gray) < 60))
+    return Prepared(gray, darkness, ink, faint, median(gray) < 60)
 
 
 def _threshold(darkness: np.ndarray) -> float:
@@ -99,6 +107,8 @@ def horizontal_rules(mask: np.ndarray) -> np.ndarray:
         return rules
     # A rule that leans by a pixel or two breaks into pieces: find the pieces, then join them along the line.
     pieces = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((1, piece), np.uint8))
+    if np.count_nonzero(pieces.any(axis=0)) < _UNBROKEN * _SPAN * width:
+        return rules
     joined = _closed(cv2.dilate(pieces, np.ones((3, 1), np.uint8)), 1, 2 * piece + 1)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
     for label in range(1, count):
@@ -108,7 +118,7 @@ def horizontal_rules(mask: np.ndarray) -> np.ndarray:
         part = (labels == label) & (pieces > 0)
         columns = part.any(axis=0)
         thickness = part.sum() / max(1, columns.sum())
-        if columns.sum() < 0.6 * length or thickness > max(5.0, 0.09 * height) or tall > 0.25 * height + 6:
+        if columns.sum() < _UNBROKEN * length or thickness > max(5.0, 0.09 * height) or tall > 0.25 * height + 6:
             continue
         rules |= _without_crossings(mask, part, int(np.ceil(thickness)))
     return rules
@@ -140,6 +150,9 @@ def vertical_rules(mask: np.ndarray) -> np.ndarray:
     if height < 16 or width < 8:
         return rules
     pieces = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((max(8, height // 3), 1), np.uint8))
+    rows = np.flatnonzero(pieces.any(axis=1))
+    if not rows.size or rows[-1] - rows[0] + 1 < _TALL * height:
+        return rules
     joined = _closed(cv2.dilate(pieces, np.ones((1, 3), np.uint8)), height // 2 | 1, 1)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
     sides: list[int] = []
@@ -160,16 +173,23 @@ def vertical_rules(mask: np.ndarray) -> np.ndarray:
 def _without_specks(mask: np.ndarray) -> np.ndarray:
     """The ink mask (bool) without specks of dust and without remains of the frame along the crop's edge."""
     height, width = mask.shape
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    kept = mask > 0
+    left, top, across, down = bounds(kept)
+    if not across:
+        return kept
+    inked = (slice(top, top + down), slice(left, left + across))
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask[inked], connectivity=8)
+    x, y, w, h, area = stats.T
+    x, y = x + left, y + top
     line = min(height, _LINE)
     speck = max(3.0, (0.035 * line) ** 2)
     edge = max(2.0, 0.06 * line)
-    keep = np.zeros(count, bool)
-    for label in range(1, count):
-        x, y, w, h, area = stats[label]
-        at_edge = y + h <= edge or y >= height - edge or ((x + w <= edge or x >= width - edge) and h > 2 * w)
-        keep[label] = area > speck and not (at_edge and max(width, height) > 24)
-    return np.asarray(keep[labels])
+    at_edge = (y + h <= edge) | (y >= height - edge) | (((x + w <= edge) | (x >= width - edge)) & (h > 2 * w))
+    keep = (area > speck) & ~(at_edge & (max(width, height) > 24))
+    keep[0] = False
+    if not keep[1:].all():
+        kept[inked] = keep[labels]
+    return kept
 
 
 def bounds(ink: np.ndarray) -> tuple[int, int, int, int]:

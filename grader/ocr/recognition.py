@@ -1,8 +1,9 @@
 """One line of text to characters: the PP-OCR recogniser (a CTC network), called on a known box.
 
-Preprocessing as the network was trained: height 48, aspect kept, values -1 to 1, and zeros to the right up to
-the training width of 320. A line is read alone, never in a batch, so its width is its own and what is read
-does not depend on other lines.
+Preprocessing as the network was trained: height 48, aspect kept, values -1 to 1, zeros to the right. Training
+pads to 320; 128 reads short lines as well and takes 40% of the time, and without any padding single characters
+suffer (benchmarks/ocr_speed.py --padding). A line is read alone, never in a batch, so its width is its own and what
+is read does not depend on other lines.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from grader.ocr.ctc import Symbol, decode, decode_restricted
 from grader.ocr.session import Session
 
 HEIGHT = 48
-TRAINING_WIDTH = 320
+NARROWEST = 128
 WIDEST = 4096  # a line of 85 times its height; wider crops are squeezed
 
 
@@ -36,7 +37,7 @@ def network_input(line: np.ndarray) -> tuple[np.ndarray, int]:
     height, width = line.shape
     scaled = min(max(1, HEIGHT * width // height), WIDEST)
     resized = cv2.resize(line, (scaled, HEIGHT), interpolation=cv2.INTER_LINEAR)
-    x = np.zeros((1, 3, HEIGHT, max(TRAINING_WIDTH, scaled)), np.float32)
+    x = np.zeros((1, 3, HEIGHT, max(NARROWEST, scaled)), np.float32)
     x[:, :, :, :scaled] = resized.astype(np.float32) / 127.5 - 1
     return x, scaled
 

@@ -79,7 +79,7 @@ def _crossed(mask: np.ndarray, text_height: int, heights: float, crossings: int)
     """Words crossed by one long stroke. Sheared so that each slope in turn becomes horizontal."""
     length = round(heights * text_height)
     height, width = mask.shape
-    if width < length:
+    if _longest(mask.any(axis=0)) < length:  # shearing and dilating move ink within its column only
         return []
     thickest = 2.2 * stroke_width(mask) + 3
     found: list[Box] = []
@@ -88,13 +88,10 @@ def _crossed(mask: np.ndarray, text_height: int, heights: float, crossings: int)
     for slope in _SLOPES:
         shear = np.array([[1, 0, 0], [-slope, 1, slope * width / 2]], np.float32)
         level = cv2.warpAffine(tall, shear, (width, tall.shape[0]), flags=cv2.INTER_NEAREST)
-        strokes = cv2.morphologyEx(
-            cv2.dilate(level, np.ones((3, 1), np.uint8)),  # bridges the wobble of the hand, not gaps along it
-            cv2.MORPH_OPEN,
-            np.ones((1, length), np.uint8),
-        )
-        if not strokes.any():
+        bridged = cv2.dilate(level, np.ones((3, 1), np.uint8))  # the wobble of the hand, not gaps along it
+        if not cv2.erode(bridged, np.ones((1, length), np.uint8)).any():
             continue
+        strokes = cv2.morphologyEx(bridged, cv2.MORPH_OPEN, np.ones((1, length), np.uint8))
         count, labels, stats, _ = cv2.connectedComponentsWithStats(strokes, connectivity=8)
         for label in range(1, count):
             x, y, w, h, area = (int(v) for v in stats[label])
@@ -106,6 +103,12 @@ def _crossed(mask: np.ndarray, text_height: int, heights: float, crossings: int)
             bottom = min(float(height), middle + text_height / 2 + rise)
             found.append((float(x), top, float(w), bottom - top))
     return found
+
+
+def _longest(columns: np.ndarray) -> int:
+    """Length of the longest unbroken run of true values."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], columns.astype(np.int8), [0]])))
+    return int(max(edges[1::2] - edges[::2], default=0))
 
 
 def _crossings(level: np.ndarray, stroke: np.ndarray, x: int, width: int) -> int:
