@@ -17,7 +17,7 @@ from grader.records import PageRef, PageResult
 from grader.store.entry import Entry, entry_of
 from grader.store.leases import ATTEMPTS, Leasing
 
-LEASED_AT_ONCE = 16  # pages that one transaction leases: all that are in work at an unclean end are read alone
+_LEASED_AHEAD = 4  # one transaction leases so many times what a worker is given: few, or little time, to read alone
 
 _WHAT = {
     "crashed": f"stopped its worker {ATTEMPTS} times",
@@ -58,7 +58,7 @@ class Assignments:
             given = [self._alone]
         else:
             while len(self._leased) < most:
-                more = list(islice(self._waiting, LEASED_AT_ONCE))
+                more = list(islice(self._waiting, _LEASED_AHEAD * most))
                 if not more:
                     break
                 self._leases.take(more, self._owner)

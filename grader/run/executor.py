@@ -28,6 +28,7 @@ from grader.store.leases import Leasing
 
 _AHEAD_SECONDS = 0.25  # work that lies ready at a worker, so that it never waits for its parent ...
 _AHEAD_PAGES = (2, 16)  # ... and in pages: at least and at most, the one in work among them
+_LOOK_SECONDS = 0.02  # between looks for results: each wakes the parent, which has a core with a worker in common
 FALSE_STARTS = 3  # workers in a row that end before they begin a page: it is not the pages
 
 
@@ -105,7 +106,7 @@ class LocalExecutor:
         workers = [Worker(self.reader, job) for _ in range(self.workers)]
         watch = Watch(self.limits, lambda: tuple(workers))
         pace = _Pace()
-        gone = false_starts = 0
+        ended_peak = false_starts = 0
         try:
             while True:
                 for worker in workers:
@@ -117,27 +118,28 @@ class LocalExecutor:
                 for number, worker in enumerate(workers):
                     if worker.pipe not in ready:
                         continue
-                    entry = worker.receive()
-                    if entry is not None:
+                    for entry in worker.entries():
                         pages.done(worker.name, entry.ref)
                         pace.page()
                         false_starts = 0
                         yield entry
+                    if not worker.gone:
                         continue
                     false_starts += worker.began == 0
                     if false_starts > FALSE_STARTS * self.workers:
                         raise GraderError("worker processes end as soon as they start", "see the errors above")
                     lost = pages.lost(worker.name, worker.reason())
-                    gone = max(gone, worker.peak_memory)
+                    ended_peak = max(ended_peak, worker.peak_memory)
                     worker.stop()
                     workers[number] = Worker(self.reader, job)
                     if lost is not None:
                         yield lost
+                time.sleep(_LOOK_SECONDS)
         finally:
             watch.stop()
             for worker in workers:
                 worker.stop()
-            self.peak_memory = peak_memory() + max(gone, sum(worker.peak_memory for worker in workers))
+            self.peak_memory = peak_memory() + max(ended_peak, sum(worker.peak_memory for worker in workers))
 
 
 class _Pace:
@@ -173,6 +175,7 @@ class Worker:
         self.name = f"worker {Worker._count}"
         self.pid = self._process.pid or 0
         self.peak_memory = 0
+        self.gone = False
         self._received = 0
         self._verdict = (0, "")
 
@@ -192,11 +195,20 @@ class Worker:
             except OSError:
                 return  # it died; the next receive finds out
 
+    def entries(self) -> Iterator[Entry]:
+        """The entries that lie ready."""
+        while self.pipe.poll():
+            entry = self.receive()
+            if entry is None:
+                return
+            yield entry
+
     def receive(self) -> Entry | None:
-        """The next entry, or None where the worker is gone."""
+        """The next entry, or None where the worker is gone; then `gone` is set."""
         try:
             entry, self.peak_memory = self.pipe.recv()
         except (EOFError, OSError):
+            self.gone = True
             return None
         assert isinstance(entry, Entry)
         self._received += 1

@@ -176,18 +176,17 @@ class RunStore:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         event = insert(schema.event).prefix_with("OR IGNORE", dialect="sqlite")
         picture = insert(schema.crop).prefix_with("OR IGNORE", dialect="sqlite")
-        pictures: dict[str, bytes] = {}
+        events = [
+            {"at": now, "actor": "engine", "kind": "page", "file": e.ref.file, "page": e.ref.page, "body": e.body}
+            for e in entries
+        ]
+        pictures = {digest: png for entry in entries for digest, png in entry.pictures.items()}
+        crops = [{"sha256": digest, "png": png} for digest, png in pictures.items()]
+        ended = [{"of_file": entry.ref.file, "of_page": entry.ref.page} for entry in entries]
         with self._engine.begin() as connection:
-            for entry in entries:  # one by one: only so does the database tell which of them are new
-                file, page = entry.ref.file, entry.ref.page
-                row = {"at": now, "actor": "engine", "kind": "page", "file": file, "page": page, "body": entry.body}
-                if connection.execute(event, row).rowcount:
-                    pictures.update(entry.pictures)
-            if pictures:
-                connection.execute(picture, [{"sha256": digest, "png": png} for digest, png in pictures.items()])
-            if entries:
-                ended = [{"of_file": entry.ref.file, "of_page": entry.ref.page} for entry in entries]
-                connection.execute(_END_LEASE, ended)
+            for statement, rows in ((event, events), (picture, crops), (_END_LEASE, ended)):
+                if rows:
+                    connection.execute(statement, rows)
 
     def page_events(self, order: Sequence[PageRef]) -> Iterator[tuple[int, PageRecord]]:
         """Event id and record of every page of `order` that the journal holds, streamed in that order."""
