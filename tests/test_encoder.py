@@ -184,7 +184,8 @@ def test_of_several_references_the_best_counts(scorer: EncoderScorer) -> None:
     assert found.steps[3] == max(single)
 
 
-def test_a_statement_taken_back_costs_its_mark(scorer: EncoderScorer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_statement_taken_back_costs_its_mark(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scorer = EncoderScorer(folder=folder)  # of its own: what an item is judged by is made ready once
     sure = Output(np.full(4, 0.99, np.float32), np.array([0.98, 0.01, 0.01], np.float32), np.zeros(4, np.float32))
     monkeypatch.setattr(scorer, "read", lambda *_: sure)
     limits = replace(scorer.bundle.limits, both=0.2, polarity=0.2)
@@ -282,3 +283,16 @@ def test_confidence_rises_with_agreement_and_damaged_numbers_are_refused() -> No
     for name, value in (("bias", [0.0]), ("confidence", {}), ("encoder", None)):
         with pytest.raises(ModelError):
             Stack.read({**numbers, name: value})
+
+
+def test_the_same_answer_on_another_page_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scorer, read = EncoderScorer(folder=folder), []
+    network = scorer.read
+    monkeypatch.setattr(scorer, "read", lambda *texts: read.append(texts) or network(*texts))
+    first = marks_of(scorer, "holistic", [ANSWERS[0]], 0.9)[0]
+    count = len(read)
+    again, doubted = (marks_of(scorer, "holistic", [ANSWERS[0]], reading)[0] for reading in (0.9, 0.4))
+    assert 0 < count == len(read)
+    assert again == first
+    assert marks_of(EncoderScorer(folder=folder), "holistic", [ANSWERS[0]], 0.4)[0] == doubted
+    assert doubted.confidence < first.confidence  # the reading's confidence still counts

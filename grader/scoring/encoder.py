@@ -26,7 +26,7 @@ from grader.scoring.evidence import Met, Reading, conflict, meets
 from grader.scoring.lexical import LexicalScorer
 from grader.scoring.network import Network, Output, Provider
 from grader.scoring.stacking import Signals, signals
-from grader.scoring.task import Criterion, Judgement, Task, addressed
+from grader.scoring.task import ITEMS, Criterion, Judgement, Task, addressed
 from grader.scoring.text import View, look
 
 REFERENCES = 3  # read by the encoder, of those an item has
@@ -49,21 +49,21 @@ class EncoderScorer:
         self.encoding = Encoding.load(where / TOKENIZER, self.bundle.lengths)
         self.lexical = LexicalScorer()
         self._network = Network(where / NETWORK, provider)
+        self._task = lru_cache(maxsize=ITEMS)(lambda item, language: _EncoderTask(item, language, self))
 
     def models(self) -> dict[str, str]:
         """Name of each weight file → its SHA-256."""
         return {**self.bundle.models(), **self.lexical.models()}
 
     def score(self, item: ShortAnswerItem, language: str, responses: Sequence[Response]) -> list[Mark]:
-        """One mark a response, in order; the same text with the same reading confidence is scored once."""
-        task = _EncoderTask(item, language, self)
-        cached = lru_cache(maxsize=None)(task.mark)
-        return [addressed(cached(response.text, response.confidence), response) for response in responses]
+        """One mark a response, in order; the same text is weighed once, whichever page it is on."""
+        task = self._task(item, language)
+        return [addressed(task.mark(response.text, response.confidence), response) for response in responses]
 
     def weighed(self, item: ShortAnswerItem, language: str, text: str) -> tuple[list[np.ndarray], Signals]:
         """For fitting confidence: the mark distribution of each criterion, and the signals but for agreement, of a
         text that has tokens."""
-        task, answer = _EncoderTask(item, language, self), look(text)
+        task, answer = self._task(item, language), look(text)
         sight = self.lexical.extractor.sight
         judged, _ = task.judge(answer, sight(item.prompt), [sight(one) for one in task.whole])
         return [one.masses for one in judged], task.signals(judged, 0.5)

@@ -20,7 +20,7 @@ from grader.resources import model_path, sha256
 from grader.scoring import confidence as odds
 from grader.scoring import triage
 from grader.scoring.features import NAMES, Extractor, Weights
-from grader.scoring.task import Criterion, Judgement, Task, addressed
+from grader.scoring.task import ITEMS, Criterion, Judgement, Task, addressed
 from grader.scoring.text import View
 
 VERSION = "lexical/1"
@@ -45,6 +45,7 @@ class LexicalScorer:
         self.calibration = odds.Calibration({key: (x, y) for key, (x, y) in numbers["calibration"].items()})
         self.extractor = Extractor(Weights.load(self._paths["words"]))
         self._session = _session(self._paths["graph"])
+        self._task = lru_cache(maxsize=ITEMS)(lambda item, language: _LexicalTask(item, language, self))
 
     def _check_version(self, numbers: dict[str, Any]) -> None:
         wrong = [
@@ -62,10 +63,9 @@ class LexicalScorer:
         return {path.name: sha256(path) for path in self._paths.values()}
 
     def score(self, item: ShortAnswerItem, language: str, responses: Sequence[Response]) -> list[Mark]:
-        """One mark a response, in order; the same text with the same reading confidence is scored once."""
-        task = _LexicalTask(item, language, self)
-        cached = lru_cache(maxsize=None)(task.mark)
-        return [addressed(cached(response.text, response.confidence), response) for response in responses]
+        """One mark a response, in order; the same text is weighed once, whichever page it is on."""
+        task = self._task(item, language)
+        return [addressed(task.mark(response.text, response.confidence), response) for response in responses]
 
     def probabilities(self, question: str, references: Sequence[str], answer: View) -> tuple[np.ndarray, np.ndarray]:
         """(features, 5 probabilities: four steps passed, then contradiction) of an answer that has tokens."""

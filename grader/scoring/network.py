@@ -24,7 +24,7 @@ _PROVIDERS: dict[str, tuple[str, dict[str, str]]] = {
     "openvino": ("OpenVINOExecutionProvider", {"precision": "FP32"}),
 }
 _OUTPUTS = ["steps", "classes", "state"]
-_KEPT = 20_000  # results kept, of about 2 KB each
+_KEPT = 2048  # results kept, of about 8 KB each with the ids they are known by
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -23,6 +24,8 @@ from grader.scoring import triage
 from grader.scoring.features import Extractor
 from grader.scoring.text import View, look
 
+ITEMS = 64  # of an exam, made ready once and kept
+_KEPT = 1024  # answers to an item that are remembered, of a few KB each
 _SIMILAR = 0.3  # least F1 for a clause of a reference answer to stand beside a criterion
 
 _ASKS_ZH = r"(?:能|要|应|需|须|学生)*(?:说[明出]|指出|写出|答[出到]|提到|点[明出]|明确)[了出]?[:：，,]?"
@@ -75,6 +78,8 @@ class Task(ABC):
         self.step = odds.mark_step([item.max_mark, *(c.marks for c in item.rubric)])
         self.whole = self.references or tuple(text for one in self.criteria for text in one.texts[:1])
         self.reach = int(item.mark_tolerance / self.step + 1e-9)
+        # the same answer comes again on other pages: it is weighed once, and only the reading's confidence differs
+        self._weighed = lru_cache(maxsize=_KEPT)(self._weigh)
 
     @abstractmethod
     def judge(self, answer: View, question: View, references: Sequence[View]) -> tuple[list[Judgement], list[str]]:
@@ -95,16 +100,22 @@ class Task(ABC):
 
     def mark(self, raw: str, reading: float) -> Mark:
         """The mark of one text, for nobody yet. reading: confidence of the transcription."""
-        answer = look(raw)
         doubt = ["ocr_doubtful"] if reading < triage.OCR_DOUBT else []
         if not raw.strip():
             return self._nothing(reading, ["blank", *doubt])
+        judged, raised = self._weighed(raw)
+        found = [*doubt, *raised]
+        return self._decide(judged, reading, found) if judged else self._nothing(reading, found)
+
+    def _weigh(self, raw: str) -> tuple[list[Judgement], list[str]]:
+        """What depends on the text alone: its judgements (none where there is nothing to judge) and its flags."""
+        answer = look(raw)
         question, references = self.extractor.sight(self.item.prompt), [self.extractor.sight(t) for t in self.whole]
-        found = [*doubt, *triage.text_flags(raw, answer, question, references, self.language)]
+        found = triage.text_flags(raw, answer, question, references, self.language)
         if not answer.tokens or not any(reference.tokens for reference in references):
-            return self._nothing(reading, [*found, "low_confidence"] if references else [*found, "no_scorer"])
+            return [], [*found, "low_confidence"] if references else [*found, "no_scorer"]
         judged, raised = self.judge(answer, question, references)
-        return self._decide(judged, reading, [*found, *raised])
+        return judged, [*found, *raised]
 
     def _decide(self, judged: Sequence[Judgement], reading: float, found: list[str]) -> Mark:
         masses = odds.total([one.masses for one in judged])
