@@ -68,7 +68,7 @@ def run_batch(
         earlier = done.keys() - set(planned)
         order = [*sorted(earlier, key=lambda ref: (natural_key(ref.file), ref.page)), *planned]
         leases = Leases(store, patience)
-        tracker = Tracker(len(order) - len(todo), len(order), getattr(executor, "workers", 1), storing)
+        tracker = Tracker(len(order) - len(todo), len(order), lambda: getattr(executor, "workers", 1), storing)
         entries = read_pages(executor, job, todo, leases, patience)
         try:
             _journal(store, tracker.shown(entries, show), patience)

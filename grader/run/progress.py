@@ -62,18 +62,19 @@ class Progress:
 
 class Tracker:
     """Counts the pages of one call as they come back. done: pages that an earlier call read; they count as done and
-    never as speed. workers: how many read pages at a time. storing: stage → seconds of this process, filled in by
+    never as speed. workers: how many read
+    pages at a time, or what tells it where nodes come and go. storing: stage → seconds of this process, filled in by
     whoever stores (`grader.stages.watched`)."""
 
     def __init__(
         self,
         done: int,
         total: int,
-        workers: int,
+        workers: int | Callable[[], int],
         storing: Mapping[str, float],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._earlier, self._total, self._workers = done, total, max(1, workers)
+        self._earlier, self._total, self._workers = done, total, workers
         self._storing, self._clock = storing, clock
         self._came = self._rejected = self._flagged = 0
         self._outcomes: Counter[str] = Counter()
@@ -141,7 +142,8 @@ class Tracker:
             return None
         stage = max(seconds, key=seconds.__getitem__)
         spent = sum(self._seconds.values())
-        busy = min(1.0, spent / (self._workers * elapsed))
+        workers = self._workers() if callable(self._workers) else self._workers
+        busy = min(1.0, spent / (max(1, workers) * elapsed))
         parent = min(1.0, (time.process_time() - self._processor) / elapsed)
         waited = self._waited_for(busy, parent, elapsed)
         return Bottleneck(stage, round(seconds[stage] / total, 3), round(busy, 3), round(parent, 3), waited)

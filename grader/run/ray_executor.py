@@ -44,7 +44,8 @@ class RayExecutor:
         reader: Callable[[Job], Reader] = reader_for,
     ) -> None:
         self.address = address
-        self.workers = workers
+        self.workers = workers or 0  # once it runs: how many read
+        self._wanted = workers
         self.limits = Limits(page_seconds, page_memory)
         self.reader = reader
         self.peak_memory = 0
@@ -58,9 +59,11 @@ class RayExecutor:
             return
         parcel, expected = pack(job), _expected(job, todo)
         with connected(self.address):
-            cluster = Cluster(parcel, expected, self.limits, self.reader, self.workers)
+            cluster = Cluster(parcel, expected, self.limits, self.reader, self._wanted)
             try:
-                yield from _Shift(cluster, pages, len(todo) - len(condemned)).entries()
+                for entry in _Shift(cluster, pages, len(todo) - len(condemned)).entries():
+                    self.workers = max(self.workers, len(cluster.agents))
+                    yield entry
             finally:
                 cluster.end()
                 self.peak_memory = peak_memory() + cluster.peak_memory
