@@ -51,6 +51,11 @@ import click
     help="Minutes to wait for room on a full disk, or for a storage that does not answer.",
 )
 @click.option(
+    "--admission/--no-admission",
+    default=True,
+    help="Refuse a batch whose first pages do not fit the form, have too few pixels, or whose result has no room.",
+)
+@click.option(
     "--database",
     envvar="GRADER_DATABASE",
     help="Publish the results there: postgresql+psycopg://user@host/name (or in GRADER_DATABASE).",
@@ -76,6 +81,7 @@ def command(
     page_seconds: float,
     page_memory: int,
     wait_for_room: float,
+    admission: bool,
     database: str | None,
     json_progress: bool,
     metrics_port: int | None,
@@ -121,7 +127,7 @@ def command(
     engine = registry.create("executor", executor, workers=workers, **limits, **where)
     patience = Patience(60 * wait_for_room, lambda text: click.echo(text, err=True))
     with watching(json_progress, metrics_host, metrics_port) as show:
-        summary = run_batch(job, [*scans, *more_scans], out, engine, show, patience)
+        summary = run_batch(job, [*scans, *more_scans], out, engine, show, patience, admission)
     report(summary, out)
     return max(exit_code(summary), publishing.publish(out))
 

@@ -19,6 +19,7 @@ from grader import __version__
 from grader.errors import ExitCode, PageError, StoreError, UsageError
 from grader.intake.source import is_url, path_of
 from grader.records import PageRef
+from grader.run.admission import Admission
 from grader.run.executor import Executor
 from grader.run.job import CALIBRATION, Job
 from grader.run.output import write_outputs
@@ -44,6 +45,7 @@ def run_batch(
     executor: Executor,
     show: Callable[[Progress], None] = lambda _: None,
     patience: Patience = AT_ONCE,
+    admission: bool = False,
 ) -> dict[str, Any]:
     """Mark the pages under `scans`, paths or URLs, into the run folder `out`; returns what run.json says.
 
@@ -51,6 +53,7 @@ def run_batch(
     settings, is in use, or cannot be written, StorageError if a storage of scans cannot be reached. Interrupted by
     KeyboardInterrupt or killed, it loses at most the pages of the last second and reads only those again.
     patience: how long a disk that is full and a storage that is silent are waited for once reading has begun.
+    admission: refuse a batch that cannot go well; raises AdmissionError, and then nothing was marked.
     """
     from grader.intake.plan import natural_key, plan
 
@@ -60,18 +63,19 @@ def run_batch(
     _check_scans(scans, planned, out)
     with RunStore.create(out) as store, watched() as storing:
         models = reader_for(job).models()
-        _claim(store, job, models)
-        _keep_calibration(store, job)
         done = store.done()
+        _claim(store, job, models, begun=bool(done))
+        _keep_calibration(store, job)
         todo = [ref for ref in planned if ref not in done]
         # what an earlier call read stays in the run, even where this one names other scans
         earlier = done.keys() - set(planned)
         order = [*sorted(earlier, key=lambda ref: (natural_key(ref.file), ref.page)), *planned]
         leases = Leases(store, patience)
         tracker = Tracker(len(order) - len(todo), len(order), lambda: getattr(executor, "workers", 1), storing)
-        entries = read_pages(executor, job, todo, leases, patience)
+        gate = Admission(job, out, todo, len(done), admission)
+        entries = read_pages(executor, job, gate.order(), leases, patience)
         try:
-            _journal(store, tracker.shown(entries, show), patience)
+            _journal(store, gate.admitted(tracker.shown(entries, show)), patience)
         finally:
             with suppress(StoreError):  # a full disk: what stays leased is read one at a time next time
                 leases.give_back()
@@ -87,6 +91,7 @@ def run_batch(
             "bottleneck": bottleneck and asdict(bottleneck),
             "peak_memory": executor.peak_memory,
             "resumed_pages": len(order) - len(todo),
+            "admission": gate.report,
             "changed_files": _changed(store, job, done, there.modified),
             "versions": versions(),
             "models": models,
@@ -163,10 +168,10 @@ def _written_after(ref: PageRef, moment: datetime, modified: Mapping[str, float]
         return False
 
 
-def _claim(store: RunStore, job: Job, models: dict[str, str]) -> None:
-    """Make the run folder this job's, or refuse it."""
+def _claim(store: RunStore, job: Job, models: dict[str, str], begun: bool) -> None:
+    """Make the run folder this job's, or refuse it. One in which nothing was read is anybody's."""
     wanted = {**job.describe(), "models": models}
-    held = store.meta()
+    held = store.meta() if begun else {}
     differing = [key for key, value in wanted.items() if key in held and held[key] != value]
     if differing:
         what = " and ".join(dict.fromkeys(key.removesuffix("_sha256").removesuffix("_version") for key in differing))
