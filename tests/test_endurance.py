@@ -18,7 +18,7 @@ from grader.paper.sheets import print_sheets
 
 pytestmark = pytest.mark.slow
 
-_SCRIPTS, _COPIES = 20, 12
+_SCRIPTS, _COPIES = 12, 20
 _PAGES = _SCRIPTS * _COPIES
 
 
@@ -65,7 +65,7 @@ def test_workers_and_coordinators_killed_power_cut_and_pages_that_never_end(
     for stop in (60, 110, 160):
         with Run(command, out) as run:
             assert run.reaches(stop - 25)
-            run.kill_worker(rng)
+            assert run.kill_worker(rng)
             assert run.reaches(stop), "it ended before it was to be killed"
             run.kill()
         survives_power_cuts(out / "run.sqlite", rng, tmp_path / "copy", 5)

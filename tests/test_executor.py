@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from grader.errors import GraderError
 from grader.exam.exam import Exam
 from grader.exam.form import Form, PageForm
 from grader.records import PageRef, PageResult
@@ -38,7 +39,22 @@ class Saboteur:
         if ref.file == "hang":
             (self.folder / "hanging").write_text(str(os.getpid()))
             time.sleep(600)
+        if ref.file == "eat":
+            eaten = []
+            while True:
+                eaten.append(b"x" * (32 << 20))
         return PageResult(ref, "read")
+
+
+class NeverThere:
+    """A reader that cannot even be made."""
+
+    def __init__(self, job: Job) -> None:
+        raise RuntimeError("no such thing")
+
+    def read(self, ref: PageRef) -> PageResult:
+        """Never called."""
+        raise AssertionError
 
 
 def job(folder: Path) -> Job:
@@ -82,6 +98,19 @@ def test_a_page_that_hangs_is_rejected_and_only_it(tmp_path: Path) -> None:
     results = {result.ref.file: result for result in run(tmp_path, refs, page_seconds=4)}
     assert (results["hang"].outcome, results["hang"].reason) == ("rejected", "timed_out")
     assert all(result.outcome == "read" for name, result in results.items() if name != "hang")
+
+
+def test_a_page_that_eats_memory_is_rejected_and_only_it(tmp_path: Path) -> None:
+    refs = [PageRef("a"), PageRef("eat"), *(PageRef(f"p{n}") for n in range(10))]
+    results = {result.ref.file: result for result in run(tmp_path, refs, page_memory=400)}
+    assert (results["eat"].outcome, results["eat"].reason) == ("rejected", "out_of_memory")
+    assert all(result.outcome == "read" for name, result in results.items() if name != "eat")
+
+
+def test_workers_that_cannot_start_are_no_page_s_fault(tmp_path: Path) -> None:
+    executor = LocalExecutor(workers=1, reader=NeverThere)
+    with pytest.raises(GraderError, match="end as soon as they start"):
+        list(executor.run(job(tmp_path), [PageRef("a")], NoLeases()))
 
 
 def test_workers_go_when_their_parent_is_killed(tmp_path: Path) -> None:
