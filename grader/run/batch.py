@@ -161,7 +161,7 @@ def _changed(store: RunStore, job: Job, done: Mapping[PageRef, datetime], modifi
 
 def _written_after(ref: PageRef, moment: datetime, modified: Mapping[str, float]) -> bool:
     if is_url(ref.file):
-        return modified.get(ref.file, 0.0) > moment.timestamp()
+        return modified.get(ref.file, -2.0) + 1 > moment.timestamp()  # storages tell whole seconds
     try:
         return path_of(ref).stat().st_mtime > moment.timestamp()
     except OSError:
