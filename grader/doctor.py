@@ -35,6 +35,9 @@ def examine() -> list[Finding]:
         _tried("print font", _font),
         _disk(),
         _package("paddleocr", needed=False, remedy="pip install 'grader[paddle]'"),
+        _package("s3fs", needed=False, remedy="scans in S3-compatible storage: pip install 'grader[remote]'"),
+        _package("psycopg", needed=False, remedy="PostgreSQL: pip install 'grader[postgres]'"),
+        _package("ray", needed=False, remedy="several machines: pip install 'grader[ray]'"),
         _package("torch", needed=False, remedy="only for training: pip install 'grader[train]'"),
         _providers(),
     ]
