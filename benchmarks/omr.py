@@ -79,7 +79,7 @@ def read_turned(sheet: Sheet, turn: int) -> tuple[list[Reading], str]:
     try:
         page = load_page(PageRef(str(sheet.image)), form.channel)
         if turn:
-            page = replace(page, gray=np.ascontiguousarray(np.rot90(page.gray, turn)))
+            page = replace(page, picture=np.ascontiguousarray(np.rot90(page.gray, turn)))
         check_quality(page)
         return read_page(page, form, folder)[1], ""
     except PageError as error:

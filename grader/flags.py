@@ -106,6 +106,7 @@ _ROWS = (
 )
 
 FLAGS: dict[str, Flag] = {flag.code: flag for flag in _ROWS}
+_PLACE = {code: number for number, code in enumerate(FLAGS)}
 
 
 def words(code: str, language: str = "en") -> str:
@@ -116,9 +117,7 @@ def words(code: str, language: str = "en") -> str:
 
 def check(codes: tuple[str, ...]) -> tuple[str, ...]:
     """The codes, in the order of the list above and without repeats. Raises KeyError for an unknown one."""
-    for code in codes:
-        FLAGS[code]
-    return tuple(code for code in FLAGS if code in set(codes))
+    return tuple(sorted(set(codes), key=_PLACE.__getitem__)) if codes else ()
 
 
 def blocking(codes: tuple[str, ...]) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -114,8 +114,7 @@ class Transcription:
     flags: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Bubble:
+class Bubble(NamedTuple):
     """How one bubble was measured. darkness 0 (as when printed) to 1 (solid); marked None means doubtful."""
 
     position: int

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from grader.reading.patches import Layout, sample
+from grader.reading.patches import Layout, sample, whole
 from grader.resources import font_path
 
 _FONT = "NotoSansSC-Regular.ttf"
@@ -22,7 +22,7 @@ def legibility(gray: np.ndarray, matrix: np.ndarray, plan: Layout) -> float:
 
     The median picture of the bubbles with a label shows what is printed in them, since most are not marked.
     """
-    darkness = sample(gray, matrix, plan, (_SIDE, _SIDE)).darkness
+    darkness = sample(whole(gray, matrix), plan, (_SIDE, _SIDE)).darkness
     scores = []
     for members in plan.kinds:
         label = plan.bubbles[members[0]].label.upper()

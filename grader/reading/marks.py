@@ -12,6 +12,7 @@ The limits come from the sheet: how much its blank bubbles scatter, and how dark
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isnan
 from typing import NamedTuple
 
 import cv2
@@ -20,8 +21,7 @@ import numpy as np
 from grader.exam.form import MarksField, PageForm
 from grader.flags import check
 from grader.reading.kept import by_identity
-from grader.reading.paperwhite import paper_white, reduce_page
-from grader.reading.patches import Layout, Patches, layout, sample
+from grader.reading.patches import Layout, Patches, View, details, layout, sample, view, whole
 from grader.reading.tone import ToneLimits, local_tone, tone_limits
 from grader.records import Box, Bubble, Page, Reading, Registration
 
@@ -51,6 +51,7 @@ _SHALLOW = 0.45  # an erased mark is less deep than this share of a mark
 _FILLED = 0.4
 _ENOUGH = 6  # blank bubbles show what is printed
 _STROKE_END = 0.1  # share of the field off a corner under ink, from which a stroke runs out there
+_PRINT = 0.2  # from this darkness on a blank bubble shows its letter, which is no noise
 _NEIGHBOURS = np.ones((3, 3), np.uint8)  # printed letters may be off by a sample
 
 
@@ -65,15 +66,15 @@ def read_marks(
     plan = layout(page_form)
     if plan is None:
         return []
-    patches = sample(page.gray, registration.to_pixels, plan, white=paper_white(*reduce_page(page)))
+    seen = view(page, registration.to_pixels, plan)
+    patches = sample(seen, plan)
     printed = _reference(reference, page_form, plan, patches) if reference is not None else _printed(plan, patches)
     measured = _measure(plan, patches, printed)
-    seen = _judge(plan, patches, measured)
+    judged = _judge(plan, patches, measured, _struck(seen, plan, measured, printed))
     boxes = _boxes(plan, registration.to_pixels)
-    starts = (0, *plan.ends)
     return [
-        _reading(field, seen[start:end], box)
-        for field, start, end, box in zip(plan.fields, starts, plan.ends, boxes, strict=False)
+        _reading(field, positions, judged, box)
+        for field, positions, box in zip(plan.fields, _positions(plan), boxes, strict=True)
     ]
 
 
@@ -92,7 +93,7 @@ def _printed(plan: Layout, patches: Patches) -> np.ndarray:
     printed = np.empty_like(patches.darkness)
     for members, baseline in zip(plan.kinds, _baselines(plan), strict=True):
         palest = members[np.argsort(means[members], kind="stable")[: min(-(-len(members) // 3), _ENOUGH)]]
-        expected, slack = (floor, 0.10) if np.isnan(baseline) else (baseline, 0.06)
+        expected, slack = (floor, 0.10) if isnan(baseline) else (baseline, 0.06)
         if len(palest) >= 2 and float(means[palest].sum()) <= (expected + slack) * len(palest):
             pattern = patches.darkness[palest].sum(axis=0) / np.float32(len(palest))
             printed[members] = cv2.dilate(pattern, _NEIGHBOURS)
@@ -111,7 +112,7 @@ def _reference(picture: np.ndarray, page_form: PageForm, plan: Layout, patches: 
     """Darkness of each patch on the blank form (n x rows x columns)."""
     height, width = picture.shape
     scale = np.diag([width / page_form.width, height / page_form.height, 1.0])
-    blank = sample(picture, scale, plan, patches.darkness.shape[1:]).darkness
+    blank = sample(whole(picture, scale), plan, patches.darkness.shape[1:]).darkness
     return np.stack([cv2.dilate(patch, _NEIGHBOURS) for patch in blank])
 
 
@@ -120,18 +121,18 @@ def _reference(picture: np.ndarray, page_form: PageForm, plan: Layout, patches: 
 
 @dataclass(frozen=True, eq=False)
 class _Measured:
-    """Per bubble: see the module. depth: darkness of its darkest ink. struck: it is filled, and crossed out.
-    ample: print leaves room inside for cover and depth to be trusted. ink: depth of this sheet's marks.
-    unclear: the bubble cannot be seen. solid: darkness as reported, 0 as printed to 1 black."""
+    """Per bubble: see the module. depth: darkness of its darkest ink. unclear: the bubble cannot be seen.
+    solid: darkness as reported, 0 as printed to 1 black. ample: print leaves room inside for cover and depth to
+    be trusted. Of the sheet: ink: depth of its marks. level: darkness from which a sample is under such ink."""
 
     cover: np.ndarray
     tone: np.ndarray
     depth: np.ndarray
-    struck: np.ndarray
     unclear: np.ndarray
     solid: np.ndarray
     ample: np.ndarray
     ink: float
+    level: float
 
 
 def _measure(plan: Layout, patches: Patches, printed: np.ndarray) -> _Measured:
@@ -145,28 +146,27 @@ def _measure(plan: Layout, patches: Patches, printed: np.ndarray) -> _Measured:
     depth[inked] = _top(added[inked, ::2, ::2], inner[inked, ::2, ::2])  # every other sample will do
     candidates = tone > base + max(0.04, 6 * spread)
     ink = float(np.median(depth[candidates])) if candidates.any() else 0.5
-    sample_of_blanks = np.flatnonzero(palest)[:40]
-    noise = float(np.clip(added[sample_of_blanks], -0.2, 0.2)[inner[sample_of_blanks] > 0].std())
-    dark = added > max(0.08, 3 * noise, 0.4 * max(ink, 0.2))
+    blanks = np.flatnonzero(palest)[:40]
+    paper = (inner[blanks] > 0) & (printed[blanks] < (_PRINT if plan.measured else np.inf))
+    noise = float(np.clip(added[blanks], -0.2, 0.2)[paper].std()) if paper.any() else 0.0
+    level = max(0.08, 3 * noise, 0.4 * max(ink, 0.2))
     free = inner * (printed < 0.5)  # ink on top of print cannot be told from print
-    cover = _mean(dark.astype(np.float32), free)
+    cover = _mean((added > level).astype(np.float32), free)
     solid = np.clip(tone / np.maximum(1 - _mean(printed, inner), 0.2), 0, 1)
     unclear = patches.outside | (patches.light < _UNLIT)
-    ample = _mean((printed < 0.5).astype(np.float32), inner) >= _AMPLE
+    ample = free.reshape(len(free), -1).sum(axis=1) >= _AMPLE * np.maximum(inner.reshape(len(inner), -1).sum(axis=1), 1)
     means = _mean(patches.darkness, inner)
     tone = local_tone(plan, means, _lookalike(plan, means))
-    return _Measured(cover, tone, depth, _struck(dark, cover, plan), unclear, solid, ample, ink)
+    return _Measured(cover, tone, depth, unclear, solid, ample, ink, level)
 
 
 def _lookalike(plan: Layout, means: np.ndarray) -> np.ndarray:
     """Mean darkness that each bubble would have if it were blank (n): that of the paler bubbles of its look."""
     floor = float(np.sort(means)[len(means) // 5])
     blank = np.empty_like(means)
-    for members in plan.kinds:
-        ordered = np.sort(means[members])
-        baseline = float(plan.baseline[members].mean())
-        expected, slack = (floor, _HEAVY) if np.isnan(baseline) else (baseline, 0.06)
-        typical = float(ordered[(len(ordered) * 3) // 10])
+    for members, baseline in zip(plan.kinds, _baselines(plan), strict=True):
+        expected, slack = (floor, _HEAVY) if isnan(baseline) else (baseline, 0.06)
+        typical = float(np.sort(means[members])[(len(members) * 3) // 10])
         blank[members] = typical if typical <= expected + slack else min(expected, 0.3)
     return blank
 
@@ -193,23 +193,35 @@ def _centre(values: np.ndarray) -> tuple[float, float]:
     return middle, 1.4826 * float(np.median(np.abs(values - middle)))
 
 
-def _struck(dark: np.ndarray, cover: np.ndarray, plan: Layout) -> np.ndarray:
+def _struck(seen: View, plan: Layout, measured: _Measured, printed: np.ndarray) -> np.ndarray:
     """Filled bubbles that are crossed out (n bool): strokes run out at three of their corners or all four.
 
     A careless fill goes over the outline at one corner or two, seldom at three: then a person looks in vain,
     which costs less than an answer that was withdrawn. In a candidate number, where a digit that was withdrawn
     leaves another in its column, it takes all four.
     """
-    struck = np.zeros(len(dark), bool)
-    filled = np.flatnonzero(cover > _FILLED)
+    struck = np.zeros(len(printed), bool)
+    filled = np.flatnonzero(measured.cover > _FILLED)
     if len(filled):
-        corners = _corners(plan, *dark.shape[1:])[filled]
-        inked = dark[filled].astype(np.float32)
-        ends = np.sort([_mean(inked, (corners == corner).astype(np.float32)) for corner in (1, 2, 3, 4)], axis=0)
-        lengths = np.diff((0, *plan.ends))
-        numbers = np.repeat([field.role == "candidate" for field in plan.fields], lengths)[filled]
-        struck[filled] = (ends[1] > _STROKE_END) & ((ends[0] > 0) | ~numbers)
+        darkness = details(seen, plan, filled)
+        rows, columns = darkness.shape[1:]
+        nearest = np.ix_(filled, _nearest(rows, printed.shape[1]), _nearest(columns, printed.shape[2]))
+        dark = (darkness - printed[nearest] > measured.level).astype(np.float32)
+        corners = _corners(plan, rows, columns)[filled]
+        ends = np.sort([_mean(dark, (corners == corner).astype(np.float32)) for corner in (1, 2, 3, 4)], axis=0)
+        struck[filled] = (ends[1] > _STROKE_END) & ((ends[0] > 0) | ~_of_number(plan)[filled])
     return struck
+
+
+def _nearest(count: int, of: int) -> np.ndarray:
+    """For each of `count` samples along a side the nearest of `of` others along it."""
+    return (2 * np.arange(count) + 1) * of // (2 * count)
+
+
+@by_identity
+def _of_number(plan: Layout) -> np.ndarray:
+    """Which bubbles are of a candidate number (n bool)."""
+    return np.repeat([field.role == "candidate" for field in plan.fields], np.diff((0, *plan.ends)))
 
 
 @by_identity
@@ -231,14 +243,18 @@ def _limits(plan: Layout, measured: _Measured) -> _Limits:
     palest = measured.tone <= np.median(measured.tone)
     base, spread = _centre(measured.cover[palest])
     base = min(base, 0.25)  # print inside a bubble covers no more; else most bubbles are marked
-    lengths = np.diff((0, *plan.ends))
-    low, high = (np.repeat([_COVER[field.style][end] for field in plan.fields], lengths) for end in (0, 1))
+    low, high, fills = _styles(plan)
     return _Limits(
-        base + np.maximum(low, 5 * spread),
-        base + np.maximum(high, 8 * spread),
-        tone_limits(measured.tone),
-        np.repeat([field.style == "fill" for field in plan.fields], lengths),
+        base + np.maximum(low, 5 * spread), base + np.maximum(high, 8 * spread), tone_limits(measured.tone), fills
     )
+
+
+@by_identity
+def _styles(plan: Layout) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each bubble the least limits of cover, and whether only fills count."""
+    styles = np.repeat([field.style for field in plan.fields], np.diff((0, *plan.ends)))
+    low, high = (np.array([_COVER[style][end] for style in styles]) for end in (0, 1))
+    return low, high, styles == "fill"
 
 
 def _verdicts(measured: _Measured, limits: _Limits) -> list[bool | None]:
@@ -265,54 +281,47 @@ def _confidences(measured: _Measured, limits: _Limits) -> list[float]:
 # --- readings -------------------------------------------------------------------------------------------
 
 
-class _Seen(NamedTuple):
-    """One bubble, judged. residue: it is blank but not clean. struck: it is filled, and crossed out."""
+class _Judged(NamedTuple):
+    """The verdicts on all bubbles, a list each. residue: it is blank but not clean. bubbles: as reported."""
 
-    position: int
-    label: str
-    marked: bool | None
-    darkness: float
-    confidence: float
-    residue: bool
-    struck: bool
-    outside: bool
+    marked: list[bool | None]
+    residue: list[bool]
+    struck: list[bool]
+    outside: list[bool]
+    confidence: list[float]
+    bubbles: list[Bubble]
 
 
-def _judge(plan: Layout, patches: Patches, measured: _Measured) -> list[_Seen]:
+def _judge(plan: Layout, patches: Patches, measured: _Measured, struck: np.ndarray) -> _Judged:
     limits = _limits(plan, measured)
     marked = _verdicts(measured, limits)
     residues = (measured.tone > limits.tone.blank).tolist()
-    return [
-        _Seen(*columns)
-        for columns in zip(
-            [bubble.position for bubble in plan.bubbles],
-            [bubble.label for bubble in plan.bubbles],
-            marked,
-            measured.solid.astype(np.float64).round(4).tolist(),
-            _confidences(measured, limits),
-            [residue and verdict is False for residue, verdict in zip(residues, marked, strict=True)],
-            measured.struck.tolist(),
-            patches.outside.tolist(),
-            strict=True,
-        )
-    ]
+    darkness = measured.solid.astype(np.float64).round(4).tolist()
+    return _Judged(
+        marked,
+        [residue and verdict is False for residue, verdict in zip(residues, marked, strict=True)],
+        struck.tolist(),
+        patches.outside.tolist(),
+        _confidences(measured, limits),
+        list(map(Bubble, *_names(plan), darkness, marked)),
+    )
 
 
-def _reading(field: MarksField, seen: list[_Seen], box: Box) -> Reading:
-    """The field's value and flags from its bubbles."""
-    positions: dict[int, list[_Seen]] = {}
-    for one in seen:
-        positions.setdefault(one.position, []).append(one)
-    flags: list[str] = ["field_outside"] if any(one.outside for one in seen) else []
+def _reading(field: MarksField, positions: list[list[int]], judged: _Judged, box: Box) -> Reading:
+    """The field's value and flags from its bubbles. positions: the indices of the bubbles at each position."""
+    marked, bubbles = judged.marked, judged.bubbles
+    flags: list[str] = []
     parts: list[str] = []
-    bubbles: list[Bubble] = []
-    for position in sorted(positions):
-        here = positions[position]
-        chosen = [one for one in here if one.marked]
-        doubtful = _doubtful(here, chosen)
-        flags += _position_flags(here, chosen, doubtful, field.multiple)
-        parts.append("".join(one.label for one in chosen))
-        bubbles += [Bubble(position, one.label, one.darkness, None if one in doubtful else one.marked) for one in here]
+    reported: list[Bubble] = []
+    for here in positions:
+        chosen = [n for n in here if marked[n]]
+        doubtful = _doubtful(here, chosen, judged)
+        flags += _position_flags(here, chosen, doubtful, judged, field.multiple)
+        parts.append("".join([bubbles[n].label for n in chosen]))
+        reported += [bubbles[n]._replace(marked=None) if n in doubtful else bubbles[n] for n in here]
+    every = [n for here in positions for n in here]
+    if any(judged.outside[n] for n in every):
+        flags.append("field_outside")
     value = "".join(parts)
     if value and "" in parts:
         value = "".join(part or GAP for part in parts)
@@ -320,23 +329,43 @@ def _reading(field: MarksField, seen: list[_Seen], box: Box) -> Reading:
             flags.append("mark_doubtful")
         if field.role == "other":
             value = value.rstrip(GAP)
-    confidence = min(one.confidence for one in seen)
-    return Reading(field.id, "marks", value, confidence, check(tuple(flags)) if flags else (), box, tuple(bubbles))
+    confidence = min([judged.confidence[n] for n in every])
+    return Reading(field.id, "marks", value, confidence, check(tuple(flags)), box, tuple(reported))
 
 
-def _doubtful(here: list[_Seen], chosen: list[_Seen]) -> list[_Seen]:
+@by_identity
+def _names(plan: Layout) -> tuple[list[int], list[str]]:
+    """Positions and labels of the bubbles."""
+    return [bubble.position for bubble in plan.bubbles], [bubble.label for bubble in plan.bubbles]
+
+
+@by_identity
+def _positions(plan: Layout) -> list[list[list[int]]]:
+    """For every field and every position in it, from the first: the indices of its bubbles."""
+    found = []
+    for start, end in zip((0, *plan.ends), plan.ends, strict=False):
+        here: dict[int, list[int]] = {}
+        for number in range(start, end):
+            here.setdefault(plan.bubbles[number].position, []).append(number)
+        found.append([here[position] for position in sorted(here)])
+    return found
+
+
+def _doubtful(here: list[int], chosen: list[int], judged: _Judged) -> list[int]:
     """Bubbles of one position that are neither marked nor blank for certain. A residue where nothing is marked
     is one of them: a faint mark or an erased one, nobody can tell."""
-    return [one for one in here if one.marked is None or (one.residue and not chosen)]
+    return [n for n in here if judged.marked[n] is None or (judged.residue[n] and not chosen)]
 
 
-def _position_flags(here: list[_Seen], chosen: list[_Seen], doubtful: list[_Seen], multiple: bool) -> list[str]:
+def _position_flags(
+    here: list[int], chosen: list[int], doubtful: list[int], judged: _Judged, multiple: bool
+) -> list[str]:
     flags = ["mark_doubtful"] if doubtful else []
-    if chosen and any(one.residue for one in here):
+    if chosen and any(judged.residue[n] for n in here):
         flags.append("erased")
     if len(chosen) > 1 and not multiple:
         flags.append("multiple_marks")
-    if any(one.struck for one in chosen):
+    if any(judged.struck[n] for n in chosen):
         flags.append("cancelled")
     return flags
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from grader.records import Page
 
-# A reduced page has its shorter side at least this long; ink of up to a 24th of it is closed away.
-_REDUCED_SIDE = 380
-_CLOSING = 17
+# A reduced page has its shorter side at least this long; ink of up to a 21st of it is closed away.
+_REDUCED_SIDE = 190
+_CLOSING = 9
 
 
 def reduce(gray: np.ndarray, side: int = _REDUCED_SIDE) -> tuple[np.ndarray, int]:
@@ -35,14 +35,14 @@ def reduce_page(page: Page, side: int = _REDUCED_SIDE) -> tuple[np.ndarray, int]
     return small, 2 * factor
 
 
-def paper_white(small: np.ndarray, factor: int) -> PaperWhite:
-    """The paper's white of a reduced picture.
+def paper_white(small: np.ndarray, factor: float) -> PaperWhite:
+    """The paper's white of a reduced picture, by a factor of the picture that it will be asked for.
 
     A morphological closing removes what is dark and smaller than the window, print and marks alike, and
     keeps the edges of shadows where they are.
     """
-    white = closed(small)
-    coarse = np.sort(white[::8, ::8], axis=None)
+    white = closed(small, _CLOSING)
+    coarse = np.sort(white[::4, ::4], axis=None)
     return PaperWhite(white, factor, float(coarse[round(0.85 * (coarse.size - 1))]))
 
 
@@ -51,7 +51,7 @@ class PaperWhite:
     """Brightness of the unprinted paper (uint8, reduced by `factor`). bright: that of the page's lit part."""
 
     picture: np.ndarray
-    factor: int
+    factor: float
     bright: float
 
     def at(self, points: np.ndarray) -> np.ndarray:
@@ -62,7 +62,8 @@ class PaperWhite:
         return values[:, 0].astype(np.float32)
 
 
-def closed(small: np.ndarray) -> np.ndarray:
-    """`small` with everything dark that is narrower than the window filled in."""
-    kernel = np.ones((_CLOSING, _CLOSING), np.uint8)
-    return cv2.blur(cv2.morphologyEx(small, cv2.MORPH_CLOSE, kernel, borderType=cv2.BORDER_REPLICATE), (5, 5))
+def closed(small: np.ndarray, window: int = 17) -> np.ndarray:
+    """`small` with everything dark that is narrower than the window (pixels, odd) filled in."""
+    kernel = np.ones((window, window), np.uint8)
+    white = cv2.morphologyEx(small, cv2.MORPH_CLOSE, kernel, borderType=cv2.BORDER_REPLICATE)
+    return cv2.blur(white, (window // 4 | 1, window // 4 | 1))

@@ -6,18 +6,24 @@ Nothing is warped but the bubbles themselves: one `cv2.remap` fetches every samp
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
 
 from grader.exam.form import BubbleBox, MarksField, PageForm
 from grader.reading.kept import by_identity
-from grader.reading.paperwhite import PaperWhite, paper_white, reduce
+from grader.reading.paperwhite import PaperWhite, paper_white, reduce, reduce_page
+from grader.records import Page
 
 REACH = 1.6  # a patch is up to this many times the bubble's box, to see what runs over its edge
 _INNER = 0.78  # the part of the box that is safely inside its printed outline
 _FEW_ALIKE = 4  # with fewer bubbles of a look nothing says what a blank one is like
-_PIXELS_PER_SAMPLE = 2.0
+_APART, _APART_IN_HALF = 2.0, 1.5  # pixels between samples; those of a halved picture are means of four
+_DETAIL_IN_HALF = 1.0  # the same for a closer look
+_FEWEST, _FEWEST_IN_HALF, _MOST = 14, 12, 44  # samples along a side of a patch
+_DENSE = 9.0  # pixels along the shorter side of a bubble that show it well
+_TO_HALF = np.array([[0.5, 0, -0.25], [0, 0.5, -0.25], [0, 0, 1]])
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +43,11 @@ class Layout:
     kinds: tuple[np.ndarray, ...]
     ellipse: np.ndarray
     baseline: np.ndarray
+
+    @property
+    def measured(self) -> bool:
+        """Whether it is known of every bubble how dark it is when blank."""
+        return bool(np.isfinite(self.baseline).all())
 
 
 @by_identity
@@ -109,31 +120,60 @@ class Patches:
     light: np.ndarray
 
 
-def sample(
-    gray: np.ndarray,
-    to_pixels: np.ndarray,
-    plan: Layout,
-    shape: tuple[int, int] | None = None,
-    white: PaperWhite | None = None,
-) -> Patches:
-    """Fetch the patches of `plan` from a picture. to_pixels: 3x3 homography from form units to its pixels.
+@dataclass(frozen=True, eq=False)
+class View:
+    """A picture to sample bubbles from. to_pixels: 3x3 from form units to its pixels. white: of its paper. halved: it
+    shows the page at half its size."""
 
-    shape: rows and columns of a patch, by default as many as the picture's resolution is worth. white: of
-    this picture, where the caller has it.
-    """
-    rows, columns = shape or _samples(to_pixels, plan)
-    white = white or paper_white(*reduce(gray))
-    centres, at_x, at_y = _places(to_pixels, plan, rows, columns)
-    darkness = cv2.remap(gray, at_x, at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
-    light = white.at(centres)
-    darkness *= (-1 / np.maximum(light, 24))[:, None]
-    darkness += 1
+    gray: np.ndarray
+    to_pixels: np.ndarray
+    white: PaperWhite
+    halved: bool = False
+
+
+def view(page: Page, to_pixels: np.ndarray, plan: Layout) -> View:
+    """The page as it lies by `to_pixels`; at half its size where that still shows the bubbles well, and it is known
+    how dark they are when blank."""
+    small, factor = reduce_page(page)
+    if plan.measured and min(_extent(to_pixels, plan)) >= 2 * _DENSE:
+        return View(page.half, _TO_HALF @ to_pixels, paper_white(small, factor / 2), True)
+    return View(page.gray, to_pixels, paper_white(small, factor))
+
+
+def whole(gray: np.ndarray, to_pixels: np.ndarray) -> View:
+    """A picture (height x width uint8) as it is."""
+    return View(gray, to_pixels, paper_white(*reduce(gray)))
+
+
+def sample(seen: View, plan: Layout, shape: tuple[int, int] | None = None) -> Patches:
+    """Fetch the patches of `plan`. shape: rows and columns of one, by default as many as the resolution is worth."""
+    apart, fewest = (_APART_IN_HALF, _FEWEST_IN_HALF) if seen.halved else (_APART, _FEWEST)
+    rows, columns = shape or _shape(seen, plan, apart, fewest)
+    darkness, light = _darkness(seen, plan, rows, columns)
     return Patches(
-        darkness.reshape(-1, rows, columns),
+        darkness,
         _inner(plan, columns, rows),
-        _outside(gray, to_pixels, plan),
-        light / max(white.bright, 1.0),
+        _outside(seen.gray, seen.to_pixels, plan),
+        light / max(seen.white.bright, 1.0),
     )
+
+
+def details(seen: View, plan: Layout, chosen: np.ndarray) -> np.ndarray:
+    """Darkness of the `chosen` bubbles (m indices) on a closer look: m x rows x columns float32."""
+    shape = _shape(seen, plan, _DETAIL_IN_HALF if seen.halved else _APART, _FEWEST)
+    return _darkness(seen, plan, *shape, chosen)[0]
+
+
+def _darkness(
+    seen: View, plan: Layout, rows: int, columns: int, chosen: np.ndarray | slice = slice(None)
+) -> tuple[np.ndarray, np.ndarray]:
+    """Darkness of the chosen bubbles (n x rows x columns), and brightness of the paper there (n)."""
+    centres, at_x, at_y = _places(seen.to_pixels, _ends(plan)[chosen], rows, columns)
+    levels = cv2.remap(seen.gray, at_x, at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    light = seen.white.at(centres)
+    darkness = levels * (-1 / np.maximum(light, 24))[:, None]
+    darkness += 1
+    return darkness.reshape(-1, rows, columns), light
 
 
 def _grid(count: int) -> np.ndarray:
@@ -151,15 +191,23 @@ def _inner(plan: Layout, columns: int, rows: int) -> np.ndarray:
     return inside.astype(np.float32)
 
 
-def _samples(to_pixels: np.ndarray, plan: Layout) -> tuple[int, int]:
-    """Rows and columns of a patch: one sample for every second pixel or so of a typical bubble."""
-    size = np.median(plan.sizes, axis=0)
-    centre = np.mean(plan.centres, axis=0)
-    ends = centre + np.array([[0, 0], [size[0], 0], [0, size[1]]])
-    origin, right, down = cv2.perspectiveTransform(ends[None], to_pixels)[0]
-    width, height = np.linalg.norm(right - origin), np.linalg.norm(down - origin)
-    rows, columns = np.clip(np.rint(np.array([height, width]) * REACH / _PIXELS_PER_SAMPLE), 14, 44).astype(int)
+def _shape(seen: View, plan: Layout, apart: float, fewest: int) -> tuple[int, int]:
+    """Rows and columns of a patch whose samples lie `apart` pixels."""
+    rows, columns = np.clip(np.rint(_extent(seen.to_pixels, plan) * (REACH / apart)), fewest, _MOST).astype(int)
     return int(rows), int(columns)
+
+
+def _extent(to_pixels: np.ndarray, plan: Layout) -> np.ndarray:
+    """Height and width of a typical bubble in pixels."""
+    origin, right, down = cv2.perspectiveTransform(_typical(plan), to_pixels)[0]
+    return np.array([np.hypot(*(down - origin)), np.hypot(*(right - origin))])
+
+
+@by_identity
+def _typical(plan: Layout) -> np.ndarray:
+    """A bubble of middling size and place: its centre, and the points its width and its height away (1 x 3 x 2)."""
+    width, height = np.median(plan.sizes, axis=0)
+    return plan.centres.mean(axis=0) + np.array([[[0, 0], [width, 0], [0, height]]])
 
 
 def _outside(gray: np.ndarray, to_pixels: np.ndarray, plan: Layout) -> np.ndarray:
@@ -171,18 +219,30 @@ def _outside(gray: np.ndarray, to_pixels: np.ndarray, plan: Layout) -> np.ndarra
     return off[: len(plan.sizes)] | off[len(plan.sizes) :]
 
 
-def _places(to_pixels: np.ndarray, plan: Layout, rows: int, columns: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pixels of the bubbles' centres (n x 2), and x and y of all samples (n x rows * columns float32;
+@by_identity
+def _ends(plan: Layout) -> np.ndarray:
+    """Of every patch the centre and the middles of its right and lower sides, in form units (n x 3 x 2)."""
+    half = plan.sizes * plan.reach / 2
+    zero = np.zeros(len(half))
+    steps = np.stack([zero, zero, half[:, 0], zero, zero, half[:, 1]], axis=1).reshape(-1, 3, 2)
+    return plan.centres[:, None] + steps
+
+
+def _places(to_pixels: np.ndarray, ends: np.ndarray, rows: int, columns: int) -> tuple[np.ndarray, ...]:
+    """Pixels of the patches' centres (n x 2), and x and y of all samples (n x rows * columns float32;
     OpenCV's limit is 32767 each way).
 
     Within one bubble the homography is taken as affine: over 5 mm of a page in 8 % perspective that is off
     by a hundredth of a millimetre.
     """
-    half = plan.sizes * plan.reach / 2
-    zero = np.zeros(len(half))
-    ends = np.stack([zero, zero, half[:, 0], zero, zero, half[:, 1]], axis=1).reshape(-1, 3, 2)
-    at = cv2.perspectiveTransform((plan.centres[:, None] + ends).reshape(1, -1, 2), to_pixels)[0].reshape(-1, 3, 2)
+    at = cv2.perspectiveTransform(ends.reshape(1, -1, 2), to_pixels)[0].reshape(-1, 3, 2)
     frame = np.stack([at[:, 0], at[:, 1] - at[:, 0], at[:, 2] - at[:, 0]], axis=2).astype(np.float32)
-    u, v = np.meshgrid(2 * _grid(columns), 2 * _grid(rows))
-    grid = np.stack([np.ones(u.size), u.ravel(), v.ravel()]).astype(np.float32)
+    grid = _samples(rows, columns)
     return at[:, 0], frame[:, 0] @ grid, frame[:, 1] @ grid
+
+
+@lru_cache(maxsize=64)
+def _samples(rows: int, columns: int) -> np.ndarray:
+    """1, x and y (-1 to 1) of the samples of a patch (3 x rows * columns float32)."""
+    u, v = np.meshgrid(2 * _grid(columns), 2 * _grid(rows))
+    return np.stack([np.ones(u.size), u.ravel(), v.ravel()]).astype(np.float32)

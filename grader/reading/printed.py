@@ -15,7 +15,7 @@ import numpy as np
 from grader.exam.form import Form, PageForm
 from grader.reading.kept import by_identity
 from grader.reading.letters import legibility
-from grader.reading.patches import Layout, layout, sample
+from grader.reading.patches import Layout, layout, sample, whole
 from grader.records import Page
 
 Pose = tuple[np.ndarray, float]  # 3x3 from form units to pixels; residual in form units
@@ -158,7 +158,7 @@ def _groups(plan: Layout) -> list[np.ndarray]:
 
 def _sharpness(gray: np.ndarray, matrix: np.ndarray, plan: Layout) -> float:
     """Contrast of the median pictures of bubbles that look alike, weighted by their number."""
-    patches = sample(gray, matrix, _widened(plan))
+    patches = sample(whole(gray, matrix), _widened(plan))
     darkness = np.clip(patches.darkness, 0, _CLIP)
     darkness[patches.outside] = 0
     total = count = 0.0
@@ -230,7 +230,7 @@ def _smooth(source: np.ndarray, target: np.ndarray, plan: Layout) -> np.ndarray 
 def _offsets(gray: np.ndarray, matrix: np.ndarray, plan: Layout) -> tuple[np.ndarray, np.ndarray]:
     """How far each bubble is from its place (n x 2 in form units), and which were clearly seen (n)."""
     wide = _widened(plan)
-    darkness = np.clip(sample(gray, matrix, wide, (_ACROSS, _ACROSS)).darkness, 0, _CLIP).astype(np.float32)
+    darkness = np.clip(sample(whole(gray, matrix), wide, (_ACROSS, _ACROSS)).darkness, 0, _CLIP).astype(np.float32)
     offsets, seen = np.zeros((len(plan.bubbles), 2)), np.zeros(len(plan.bubbles), bool)
     margin = 9
     for members in _groups(plan):

@@ -6,12 +6,24 @@ does not fit. A float is written with the digits that give it back, so a record 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
 
-from grader.records import Identity, Mark, Outcome, PageRef, PageResult, Reading, Registration, Response
+from grader.records import (
+    Box,
+    Bubble,
+    Identity,
+    Mark,
+    Outcome,
+    PageRef,
+    PageResult,
+    Reading,
+    Registration,
+    Response,
+    Transcription,
+)
 
 
 class _Place(msgspec.Struct):
@@ -41,6 +53,30 @@ class _Record(msgspec.Struct):
     seconds: dict[str, float]
 
 
+class _NamedBubble(msgspec.Struct):
+    position: int
+    label: str
+    darkness: float
+    marked: bool | None
+
+
+class _EarlierReading(msgspec.Struct):
+    """A Reading as it was written before bubbles were written without the names of their measures."""
+
+    field: str
+    kind: Literal["marks", "text", "code"]
+    value: str
+    confidence: float
+    flags: tuple[str, ...]
+    box: Box
+    bubbles: tuple[_NamedBubble, ...]
+    transcription: Transcription | None
+
+
+class _EarlierRecord(_Record):
+    readings: tuple[_EarlierReading, ...]  # type: ignore[assignment]
+
+
 def to_json(result: PageResult, crops: dict[str, str]) -> str:
     """The record of a page. crops: field id → SHA-256 of the PNG, which is stored apart."""
     found = result.registration
@@ -65,7 +101,7 @@ def to_json(result: PageResult, crops: dict[str, str]) -> str:
 
 def from_json(text: str) -> tuple[PageResult, dict[str, str]]:
     """The page's result (its crops left out) and field id → SHA-256 of the crop."""
-    record = _DECODER.decode(text)
+    record = _decoded(text)
     place = record.registration
     result = PageResult(
         ref=PageRef(record.file, record.page),
@@ -84,6 +120,20 @@ def from_json(text: str) -> tuple[PageResult, dict[str, str]]:
     return result, record.crops
 
 
+def _decoded(text: str) -> _Record:
+    try:
+        return _DECODER.decode(text)
+    except msgspec.ValidationError:
+        earlier = _EARLIER_DECODER.decode(text)
+        readings = tuple(_reading(reading) for reading in earlier.readings)
+        return msgspec.structs.replace(earlier, readings=readings)
+
+
+def _reading(earlier: _EarlierReading) -> Reading:
+    values = msgspec.structs.asdict(earlier)
+    return Reading(**{**values, "bubbles": tuple(Bubble(*msgspec.structs.astuple(b)) for b in earlier.bubbles)})
+
+
 def _place(found: Registration) -> _Place:
     return _Place(found.page_number, found.to_pixels.tolist(), float(found.residual), found.method, found.code)
 
@@ -99,3 +149,4 @@ def _plain(value: Any) -> Any:
 
 _ENCODER = msgspec.json.Encoder(enc_hook=_plain)
 _DECODER = msgspec.json.Decoder(_Record)
+_EARLIER_DECODER = msgspec.json.Decoder(_EarlierRecord)
