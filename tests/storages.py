@@ -1,4 +1,4 @@
-"""A real S3 server for the tests, in this process, and a small batch of drawn sheets that needs no OCR."""
+"""A real S3 server for the tests, in this process."""
 
 from __future__ import annotations
 
@@ -8,14 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
-import cv2
 import pytest
-from drawn import draw, sheet_form
-from exams import CHOICE, make_exam
 from moto.server import ThreadedMotoServer
-
-from grader.exam.form import Form, MarksField
-from grader.run.job import Job
 
 KEY, SECRET = "key-of-the-tests", "secret-of-the-tests"
 BUCKET = "exam"
@@ -104,28 +98,3 @@ def storage(server: Storage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Storag
     server.clear()
     yield server
     server.clear()
-
-
-def paper(exam: str = "test-exam", items: int = 8, written: bool = False) -> Form:
-    """A form of choices alone; written: with a candidate number in handwriting."""
-    form = sheet_form(items=items, exam=exam)
-    page = form.pages[0]
-    kept = tuple(field for field in page.fields if written or field.id != "digits")
-    return form.model_copy(update={"pages": (page.model_copy(update={"fields": kept}),)})
-
-
-def make_job(folder: Path, pages: int = 5, dpi: int = 100) -> Job:
-    """A job whose folder holds exam.yaml, form.json and so many scans, page-1.png to page-N.png."""
-    form, exam = paper(), make_exam([CHOICE] * 8)
-    (folder / "scans").mkdir(parents=True)
-    (folder / "exam.yaml").write_text(exam.canonical(), encoding="utf-8")
-    form.save(folder / "form.json")
-    for number in range(1, pages + 1):
-        cv2.imwrite(str(folder / "scans" / f"page-{number}.png"), filled(form, number, dpi))
-    return Job(exam, form, folder)
-
-
-def filled(form: Form, number: int, dpi: int = 100):  # type: ignore[no-untyped-def]
-    """The sheet of the candidate numbered so."""
-    marks = {f.id: "ABCD"[number % 4] for f in form.pages[0].fields if isinstance(f, MarksField) and f.role == "item"}
-    return draw(form, marks, candidate=str(10_000_000 + number), dpi=dpi, seed=number)

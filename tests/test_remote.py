@@ -11,12 +11,13 @@ from pathlib import Path
 
 import hostile
 import pytest
+from drawn_run import make_job
 
 pytest.importorskip("s3fs", reason="s3fs is not installed (pip install 'grader[remote]')")
 pytest.importorskip("moto", reason="moto is not installed (pip install 'grader[dev]')")
 
 from moto.core import set_initial_no_auth_action_count
-from storages import KEY, SECRET, Storage, make_job, server, storage
+from storages import KEY, SECRET, Storage, server, storage
 
 from grader.errors import ExitCode, PageError, StorageError, UsageError
 from grader.intake import remote
