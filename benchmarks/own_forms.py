@@ -31,12 +31,11 @@ from grader.errors import PageError
 from grader.exam.exam import Exam
 from grader.exam.form import Form, MarksField, load_form
 from grader.flags import blocking
-from grader.intake.decode import load_page
 from grader.intake.plan import list_pages
 from grader.intake.quality import check_quality
 from grader.paper.sheets import print_sheets
 from grader.reading.identity import identify
-from grader.reading.page import read_page
+from grader.reading.page import open_page, read_page
 from grader.reading.roster import Entry, Roster
 from grader.records import PageRef, Reading
 
@@ -163,7 +162,7 @@ def _judge_page(
     tally.pages += 1
     start = time.perf_counter()
     try:
-        page = load_page(reference, form.channel)
+        page = open_page(reference, form)
         check_quality(page)
         registration, readings = read_page(page, form, folder)
         page_form = form.page(registration.page_number)

@@ -34,10 +34,9 @@ from harness import interleaved, median_ratio, table, write
 from grader.demo.simulate import PageTruth, simulate_batch
 from grader.exam.exam import Exam
 from grader.exam.form import CodeField, Form, MarksField, load_form
-from grader.intake.decode import load_page
 from grader.intake.quality import check_quality
 from grader.paper.sheets import print_sheets
-from grader.reading.page import read_page
+from grader.reading.page import open_page, read_page
 from grader.records import Page, PageRef
 
 SEED = 41
@@ -106,7 +105,7 @@ def _grader(form: Form, folder: Path, truths: list[PageTruth], rounds: int) -> d
     def read() -> None:
         nonlocal wrong
         for ref, truth in zip(refs, truths, strict=True):
-            page = load_page(ref, form.channel)
+            page = open_page(ref, form)
             check_quality(page)
             _, readings = read_page(page, form, folder)
             values = {reading.field: reading.value for reading in readings}

@@ -36,7 +36,7 @@ def check_quality(page: Page) -> None:
 
     Raises PageError: too_small, cropped, too_dark, blank_page, low_contrast, blurred.
     """
-    height, width = page.gray.shape
+    height, width = page.shape
     long_side, short_side = max(height, width), min(height, width)
     if long_side < _MIN_LONG_SIDE or short_side < _MIN_SHORT_SIDE:
         _refuse(page, "too_small", f"{width} x {height} pixels are too few", "scan at 150 dpi or more")

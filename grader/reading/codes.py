@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ import zxingcpp
 
 from grader.exam.form import CodeField, PageForm
 from grader.reading.crops import bounding_box, cut_box
+from grader.reading.paperwhite import TO_HALF
 from grader.records import Box, Page, Reading, Registration
 
 _FORMATS = {
@@ -46,10 +48,18 @@ class FoundCode:
     centre: tuple[float, float]
 
 
-def decode_field(gray: np.ndarray, to_pixels: np.ndarray, field: CodeField) -> FoundCode | None:
-    """The code printed in `field`, or None. Cheap first, then a larger and smoother crop."""
+def find_page_code(page: Page, to_pixels: np.ndarray, field: CodeField) -> FoundCode | None:
+    """The page code printed in `field`, or None. Half the picture shows it as a rule, and a misreading cannot pass
+    its check."""
+    return decode_field(page.half, TO_HALF @ to_pixels, field, 2) or decode_field(page.gray, to_pixels, field)
+
+
+def decode_field(
+    gray: np.ndarray, to_pixels: np.ndarray, field: CodeField, attempts: int | None = None
+) -> FoundCode | None:
+    """The code printed in `field`, or None. Cheap first, then a larger and smoother crop; at most so many attempts."""
     formats = _formats(field.formats)
-    for crop, box, binarizer in _attempts(gray, to_pixels, field):
+    for crop, box, binarizer in islice(_attempts(gray, to_pixels, field), attempts):
         found = zxingcpp.read_barcodes(
             crop, formats=formats, try_rotate=False, try_downscale=False, try_invert=False, binarizer=binarizer
         )

@@ -9,14 +9,37 @@ import cv2
 import numpy as np
 
 from grader.errors import FormError, Problem
-from grader.exam.form import Channel, Form
+from grader.exam.form import Channel, Form, TextField
+from grader.intake.decode import load_page
 from grader.reading.codes import read_codes
+from grader.reading.kept import by_identity
 from grader.reading.marks import read_marks
+from grader.reading.patches import DENSE, layout
 from grader.reading.registration import register
-from grader.records import Page, Reading, Registration
+from grader.records import Page, PageRef, Reading, Registration
 from grader.stages import stage
 
+_MARGIN = 1.05  # a page may not fill its picture
 _BGR = {"blue": 0, "green": 1, "red": 2}
+
+
+def open_page(ref: PageRef, form: Form, pdf_dpi: int = 200) -> Page:
+    """The page decoded as far as this form is likely to need. Raises PageError as `load_page` does."""
+    return load_page(ref, form.channel, pdf_dpi, _half_from(form))
+
+
+@by_identity
+def _half_from(form: Form) -> int | None:
+    """Pixels along the longer side from which half the size is likely to show all that is on the form: where nothing
+    but bubbles answers its items, and it is known how dark these are when blank."""
+    plans = [layout(page_form) for page_form in form.pages]
+    measured = [plan for plan in plans if plan is not None and plan.measured]
+    written = any(isinstance(f, TextField) and f.role == "item" for page_form in form.pages for f in page_form.fields)
+    if written or not measured or len(measured) < len(plans) or form.registration[0].method != "fiducials":
+        return None
+    least = min(float(plan.sizes.min()) for plan in measured)
+    longest = max(max(page_form.width, page_form.height) for page_form in form.pages)
+    return round(_MARGIN * 2 * DENSE / least * longest)
 
 
 def read_page(page: Page, form: Form, folder: Path | None = None) -> tuple[Registration, list[Reading]]:

@@ -13,6 +13,8 @@ from grader.records import Page
 _REDUCED_SIDE = 190
 _CLOSING = 9
 
+TO_HALF = np.array([[0.5, 0, -0.25], [0, 0.5, -0.25], [0, 0, 1]])  # from pixels of Page.gray to those of Page.half
+
 
 def reduce(gray: np.ndarray, side: int = _REDUCED_SIDE) -> tuple[np.ndarray, int]:
     """A picture halved until its shorter side is just above `side`, and the factor (a power of two).

@@ -13,7 +13,7 @@ import numpy as np
 
 from grader.exam.form import BubbleBox, MarksField, PageForm
 from grader.reading.kept import by_identity
-from grader.reading.paperwhite import PaperWhite, paper_white, reduce, reduce_page
+from grader.reading.paperwhite import TO_HALF, PaperWhite, paper_white, reduce, reduce_page
 from grader.records import Page
 
 REACH = 1.6  # a patch is up to this many times the bubble's box, to see what runs over its edge
@@ -22,8 +22,7 @@ _FEW_ALIKE = 4  # with fewer bubbles of a look nothing says what a blank one is 
 _APART, _APART_IN_HALF = 2.0, 1.5  # pixels between samples; those of a halved picture are means of four
 _DETAIL_IN_HALF = 1.0  # the same for a closer look
 _FEWEST, _FEWEST_IN_HALF, _MOST = 14, 12, 44  # samples along a side of a patch
-_DENSE = 9.0  # pixels along the shorter side of a bubble that show it well
-_TO_HALF = np.array([[0.5, 0, -0.25], [0, 0.5, -0.25], [0, 0, 1]])
+DENSE = 9.0  # pixels along the shorter side of a bubble that show it well
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,8 +134,8 @@ def view(page: Page, to_pixels: np.ndarray, plan: Layout) -> View:
     """The page as it lies by `to_pixels`; at half its size where that still shows the bubbles well, and it is known
     how dark they are when blank."""
     small, factor = reduce_page(page)
-    if plan.measured and min(_extent(to_pixels, plan)) >= 2 * _DENSE:
-        return View(page.half, _TO_HALF @ to_pixels, paper_white(small, factor / 2), True)
+    if plan.measured and min(_extent(to_pixels, plan)) >= 2 * DENSE:
+        return View(page.half, TO_HALF @ to_pixels, paper_white(small, factor / 2), True)
     return View(page.gray, to_pixels, paper_white(small, factor))
 
 

@@ -18,7 +18,7 @@ from grader.errors import PageError
 from grader.exam.form import AnyMethod, CodeField, Form, PageForm
 from grader.paper.pagecode import PageCode, parse
 from grader.reading import fiducials
-from grader.reading.codes import decode_anywhere, decode_field
+from grader.reading.codes import decode_anywhere, find_page_code
 from grader.reading.kept import by_identity
 from grader.reading.printed import fit_to_bubbles
 from grader.records import Page, Registration
@@ -153,7 +153,7 @@ def _with_code(page: Page, form: Form, found: Registration, limit: float) -> Reg
     field = code_field(form.page(found.page_number))
     if field is None:
         return found
-    seen = decode_field(page.gray, found.to_pixels, field)
+    seen = find_page_code(page, found.to_pixels, field)
     text = seen.text if seen is not None else decode_anywhere(page.gray, ("QR",))
     if not text:
         raise PageError("code_damaged", "the page code cannot be read", "scan the page again, or enter it by hand")

@@ -12,10 +12,9 @@ import cv2
 
 from grader.errors import FormError, PageError, Problem, UsageError
 from grader.exam.form import Form, PageForm, load_form
-from grader.intake.decode import load_page
 from grader.intake.quality import check_quality
 from grader.reading.identity import identify
-from grader.reading.page import read_page
+from grader.reading.page import open_page, read_page
 from grader.reading.roster import Roster
 from grader.records import PageRef, Reading, Registration
 
@@ -67,7 +66,7 @@ def read_pages(
     """The rows of every page, in order. A bad page costs one row, never the batch."""
     for ref in refs:
         try:
-            page = load_page(ref, form.channel, pdf_dpi)
+            page = open_page(ref, form, pdf_dpi)
             check_quality(page)
             registration, readings = read_page(page, form, folder)
         except PageError as error:

@@ -70,13 +70,13 @@ class PageReader:
         return replace(result, seconds=seconds)
 
     def _read(self, ref: PageRef) -> PageResult:
-        from grader.intake.decode import load_page
         from grader.intake.quality import check_quality
+        from grader.reading.page import open_page
 
         sha256 = ""
         try:
             with stage("decode"):
-                page = load_page(ref, self.job.form.channel, self.job.settings.pdf_dpi)
+                page = open_page(ref, self.job.form, self.job.settings.pdf_dpi)
                 sha256 = page.sha256
             with stage("quality"):
                 check_quality(page)

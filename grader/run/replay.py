@@ -73,11 +73,11 @@ def _is_of(result: PageResult, candidate: str) -> bool:
 
 
 def _from_scan(reader: PageReader, record: PageRecord) -> PageResult | None:
-    from grader.intake.decode import load_page
+    from grader.reading.page import open_page
 
     stored = record.result
     try:
-        page = load_page(stored.ref, reader.job.form.channel, reader.job.settings.pdf_dpi)
+        page = open_page(stored.ref, reader.job.form, reader.job.settings.pdf_dpi)
         return reader.read_page(page) if page.sha256 == stored.sha256 else None
     except PageError:
         return None
