@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import connection
+from pathlib import Path
 
 from grader.errors import GraderError
 from grader.intake.source import file_of, is_url
@@ -53,13 +54,15 @@ class Report:
 
 def refusal(expected: Expected, parcel: Parcel) -> str:
     """Why this machine cannot read for the job, in words; "" where it can."""
+    parcel.enter()
     here = versions()
     for package, wanted in expected.versions.items():
         if here.get(package) != wanted:
             return f"it has {package} {here.get(package, 'not installed')}, the coordinator has {wanted}"
     missing = [file for file in expected.scans if not fingerprint(PageRef(file))]
     if missing:
-        return f"it does not see the scans: {missing[0]} cannot be opened there ({len(missing)} of {_tried(expected)})"
+        first = missing[0] if is_url(missing[0]) else Path(parcel.folder, missing[0])
+        return f"it does not see the scans: {first} cannot be opened there ({len(missing)} of {_tried(expected)})"
     other = [file for file, known in expected.scans.items() if fingerprint(PageRef(file)) != known]
     if other:
         return f"it sees other scans: {other[0]} has other bytes there ({len(other)} of {_tried(expected)})"
@@ -97,6 +100,7 @@ class Agent:
     def __init__(self, parcel: Parcel, limits: Limits, reader: Callable[[Job], Reader] = reader_for) -> None:
         sys.modules["__main__"].__dict__.pop("__file__", None)  # or the worker process would import Ray's main again
         self._reader = reader
+        parcel.enter()
         self._job = parcel.unpack()
         self._waiting: deque[PageRef] = deque()
         self._in_work: deque[PageRef] = deque()

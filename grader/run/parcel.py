@@ -26,9 +26,11 @@ _KEPT_SECONDS = 7 * 24 * 3600  # folders of earlier jobs: a calibration tells so
 
 @dataclass(frozen=True)
 class Parcel:
-    """files: path relative to the form's folder → bytes. calibration: bytes of its file, None without one."""
+    """files: path relative to the form's folder → bytes. calibration: bytes of its file, None without one.
+    folder: where the coordinator was started, from which relative names of scans go."""
 
     job: Job
+    folder: str
     files: dict[str, bytes] = field(repr=False)
     calibration: bytes | None = field(repr=False)
 
@@ -49,6 +51,11 @@ class Parcel:
             raise GraderError(what, "make room in the temporary folder, or name another one by TMPDIR") from error
         calibration = None if self.calibration is None else folder / CALIBRATION
         return replace(self.job, form_folder=folder / "form", calibration=calibration)
+
+    def enter(self) -> None:
+        """Go to where relative names of scans go from, where that folder is here too."""
+        with suppress(OSError):
+            os.chdir(self.folder)
 
     def _digest(self) -> str:
         parts = hashlib.sha256()
@@ -76,7 +83,8 @@ def pack(job: Job) -> Parcel:
     roster = job.roster
     if roster is not None and not job.form.plain:
         roster = Roster([Entry(candidate) for candidate in roster.candidates])
-    return Parcel(replace(job, form_folder=Path(), roster=roster, calibration=None), files, calibration)
+    sent = replace(job, form_folder=Path(), roster=roster, calibration=None)
+    return Parcel(sent, os.getcwd(), files, calibration)
 
 
 def _private(folder: Path) -> Path:

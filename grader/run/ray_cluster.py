@@ -7,29 +7,26 @@ the scans. Agents are never restarted by Ray but replaced here: a node that came
 from __future__ import annotations
 
 import logging
-import os
 import pickle
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from typing import Any
-
-os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # nothing is told to anybody outside, whatever the machine's settings
 
 import ray
 from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from grader import __version__
-from grader.errors import GraderError, UsageError
+from grader.errors import GraderError
 from grader.records import PageRef
 from grader.run.executor import Reader
 from grader.run.job import Job
 from grader.run.node import Agent, Expected, Report
 from grader.run.parcel import Parcel
+from grader.run.ray_connection import first_line
 from grader.run.watch import Limits
 
 log = logging.getLogger(__name__)
@@ -41,8 +38,6 @@ _AHEAD_SECONDS = 1.0  # work that lies at an agent: twice what it does between t
 _AHEAD_PAGES = (2, 64)  # ... and in pages: at least and at most
 _FIRST_PAGES = 8  # for an agent whose pace is not known yet
 _SHORT_LIVES = 3  # agents of a node that died in a row without having read a page
-
-_JOIN = "start Ray on the coordinator's machine as the cluster's head or a node of it; see grader/run/CLUSTER.md"
 
 
 @dataclass(eq=False)
@@ -161,11 +156,12 @@ class Cluster:
         """An agent whose answer was an error: it is replaced, unless its node only makes more of them."""
         agent.end()
         node = agent.node
+        log.warning("an agent of node %s is gone (%s); others read its pages", node.address, first_line(error))
         node.short_lives += agent.pages == 0
         if isinstance(error, RayTaskError) and isinstance(error.cause, GraderError):
             self._refuse(node, error.cause.message)
         elif node.short_lives >= _SHORT_LIVES and node.accepted:
-            self._refuse(node, f"agents end there as soon as they start ({_first_line(error)})")
+            self._refuse(node, f"agents end there as soon as they start ({first_line(error)})")
 
     def doubt(self, node: Node) -> None:
         """Ask a node again whether it can read; until it has answered it gets no pages."""
@@ -228,7 +224,7 @@ class Cluster:
         try:
             reason = ray.get(node.check)
         except RayError as error:
-            reason = f"it could not be asked ({_first_line(error)})"
+            reason = f"it could not be asked ({first_line(error)})"
         node.check = None
         if reason:
             self._refuse(node, reason)
@@ -267,27 +263,3 @@ def _visit() -> Callable[[str, bytes, Any], str]:
 
 def _on(node: Node) -> NodeAffinitySchedulingStrategy:
     return NodeAffinitySchedulingStrategy(node.id, soft=False)
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
-
-
-@contextmanager
-def connected(address: str) -> Iterator[None]:
-    """A connection to the cluster at `address` (HOST:PORT of its head, or "auto").
-
-    Raises UsageError where there is none, or where it does not let us in.
-    """
-    if "://" in address:
-        raise UsageError(f"{address} is the address of a Ray client", f"give HOST:PORT; {_JOIN}")
-    with redirect_stdout(sys.stderr):  # Ray tells what befell its workers on stdout, which is for data
-        try:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
-        except (RayError, ConnectionError, RuntimeError, ValueError, OSError) as error:
-            what = f"there is no Ray cluster at {address} that can be used: {_first_line(error)}"
-            raise UsageError(what, _JOIN) from error
-        try:
-            yield
-        finally:
-            ray.shutdown()

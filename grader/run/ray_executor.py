@@ -20,7 +20,8 @@ from grader.run.job import Job
 from grader.run.node import Expected, fingerprint
 from grader.run.parcel import pack
 from grader.run.pipeline import reader_for
-from grader.run.ray_cluster import Cluster, RemoteAgent, connected
+from grader.run.ray_cluster import Cluster, RemoteAgent
+from grader.run.ray_connection import connected
 from grader.run.watch import Limits
 from grader.store.entry import Entry
 from grader.store.leases import Leasing
