@@ -8,7 +8,7 @@ last bits of 1 to 5 in 16 results changed with them; padded ones waste far more 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,12 +38,17 @@ class Output:
 
 
 class Network:
-    """Reads encoded sequences. Raises ModelError if the file cannot be loaded, UsageError for a provider that this
-    installation of ONNX Runtime does not have."""
+    """Reads encoded sequences. The file is loaded when the first is read: who only asks for its name and hash, as the
+    process that hands out pages does, need not hold 180 MB. Raises UsageError for a provider that this installation
+    of ONNX Runtime does not have, and ModelError, at the first reading, if the file cannot be loaded."""
 
     def __init__(self, path: Path, provider: Provider = "cpu") -> None:
-        self._session = _session(path, provider)
+        self._path, self._providers = path, _usable(provider)
         self.read = lru_cache(maxsize=_KEPT)(self._read)
+
+    @cached_property
+    def _session(self) -> Any:
+        return _session(self._path, self._providers)
 
     def _read(self, one: Encoded) -> Output:
         ids, types = (np.array([values], np.int64) for values in (one.ids, one.types))
@@ -53,7 +58,8 @@ class Network:
         return Output(*(values[0] for values in found))
 
 
-def _session(path: Path, provider: Provider) -> Any:
+def _usable(provider: Provider) -> list[tuple[str, dict[str, str]]]:
+    """What ONNX Runtime is told of a provider, the processor behind it for what it cannot do."""
     import onnxruntime
 
     there = set(onnxruntime.get_available_providers())
@@ -61,12 +67,17 @@ def _session(path: Path, provider: Provider) -> Any:
     if provider not in usable:
         remedy = f"choose one of: {', '.join(usable)}; or install an onnxruntime that has it"
         raise UsageError(f"onnxruntime has no provider {provider!r} here", remedy)
-    wanted = [usable[provider]] if provider == "cpu" else [usable[provider], usable["cpu"]]
+    return [usable[provider]] if provider == "cpu" else [usable[provider], usable["cpu"]]
+
+
+def _session(path: Path, providers: list[tuple[str, dict[str, str]]]) -> Any:
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=wanted)
+        return onnxruntime.InferenceSession(str(path), options, providers=providers)
     except Exception as error:  # onnxruntime raises its own unrelated classes
         raise ModelError(f"{path} cannot be loaded: {error}", "reinstall grader") from error
