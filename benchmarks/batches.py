@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import io
 import json
+import multiprocessing
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -34,6 +35,7 @@ from grader.training import sets
 DPI = 200
 SCALE = DPI / 25.4  # pixels a millimetre
 QUESTIONS = ("beetle/BURNED_BULB_LOCATE_EXPLAIN_Q", "beetle/PARALLEL_SWITCH_EXPLAIN_Q3")
+CHOICES = 20
 BLANKS = ("voltage", "battery", "terminal", "circuit")
 _REAL = 0.2  # share of strips that are real handwriting
 _EMPTY = 0.03  # of the written answers
@@ -60,7 +62,7 @@ class Strip:
 
 def exam(objective: bool = False) -> Exam:
     """The exam that is written."""
-    count = 60 if objective else 20
+    count = 60 if objective else CHOICES
     items: list[dict[str, Any]] = [
         {"type": "choice", "options": "ABCD", "answer": "ABCD"[n * 7 % 4], "max_mark": 2} for n in range(count)
     ]
@@ -97,6 +99,12 @@ class Maker:
             print_sheets(self.exam, folder / "paper")
         (folder / "exam.json").write_text(self.exam.canonical(), encoding="utf-8")
         self.form: Form = load_form(folder / "paper" / "form.json")
+
+    def ready(self) -> None:
+        """Write the strips and render the sheets now, for processes that are started from this one."""
+        if not self.objective:
+            self._strips  # noqa: B018
+        self._noise  # noqa: B018
 
     @cached_property
     def _sheets(self) -> list[np.ndarray]:
@@ -158,10 +166,10 @@ class Maker:
                 chosen = field.bubbles[int(rng.integers(len(field.bubbles)))]
                 draw_mark(sheet, SCALE, chosen, "fill", tool, rng)
                 answers[field.item or ""] = chosen.label
-            elif isinstance(field, TextField) and field.role == "candidate":
+            elif isinstance(field, TextField) and field.role == "candidate" and not self.objective:
                 for place, digit in enumerate(candidate):
                     put(sheet, self._pick(digit, rng), field.x + place * field.w / field.cells, field.y)
-            elif isinstance(field, TextField):
+            elif isinstance(field, TextField) and not self.objective:
                 answers[field.item or ""] = self._write(sheet, field, rng)
         return answers
 
@@ -242,18 +250,32 @@ def scanned(sheet: np.ndarray, noise: np.ndarray, rng: np.random.Generator) -> b
     return buffer.getvalue()
 
 
-def make(folder: Path, pages: int, seed: int = 1, objective: bool = False, first: int = 0) -> list[PageTruth]:
-    """Write so many pages to FOLDER/scans (those of whole scripts; the last may lack a page) and their truth to
-    FOLDER/truth.jsonl. first: the page to begin with, so that several processes can share the work."""
-    maker = Maker(folder, seed, objective)
-    scans = folder / "scans"
-    scans.mkdir(parents=True, exist_ok=True)
-    truths = []
-    count = len(maker.form.pages)
-    with (folder / f"truth-{first:06d}.jsonl").open("w", encoding="utf-8") as out:
-        for place in range(first, pages):
-            truth, data = maker.page(place // count, place % count + 1)
-            (scans / truth.file).write_bytes(data)
-            out.write(json.dumps(asdict(truth), ensure_ascii=False) + "\n")
-            truths.append(truth)
+_maker: Maker | None = None  # of the process that makes pages; its children inherit it
+
+
+def make(folder: Path, pages: int, seed: int = 1, objective: bool = False, workers: int = 2) -> list[PageTruth]:
+    """Write so many pages to FOLDER/scans (the last script may lack one) and what is on them to FOLDER/truth.jsonl."""
+    global _maker  # noqa: PLW0603
+    _maker = Maker(folder, seed, objective)
+    _maker.ready()
+    (folder / "scans").mkdir(parents=True, exist_ok=True)
+    cv2.setNumThreads(1)
+    with multiprocessing.get_context("fork").Pool(workers) as pool:
+        truths = pool.map(_page, range(pages), chunksize=16)
+    lines = (json.dumps(asdict(truth), ensure_ascii=False) for truth in truths)
+    (folder / "truth.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return truths
+
+
+def _page(place: int) -> PageTruth:
+    assert _maker is not None
+    count = len(_maker.form.pages)
+    truth, data = _maker.page(place // count, place % count + 1)
+    (_maker.folder / "scans" / truth.file).write_bytes(data)
+    return truth
+
+
+def truths(folder: Path) -> list[PageTruth]:
+    """What is on the pages of a batch."""
+    lines = (folder / "truth.jsonl").read_text(encoding="utf-8").splitlines()
+    return [PageTruth(**json.loads(line)) for line in lines]

@@ -45,6 +45,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--scorer", default="lexical")
     parser.add_argument("--objective", action="store_true")
+    parser.add_argument("--pages", type=int, help="the first so many alone")
     options = parser.parse_args()
     from grader.run.batch import run_batch
     from grader.run.executor import LocalExecutor
@@ -60,7 +61,7 @@ def main() -> None:
     start = time.perf_counter()
     summary = run_batch(
         job(options.batch, options.objective, options.scorer),
-        [options.batch / "scans"],
+        sorted((options.batch / "scans").iterdir())[: options.pages],
         options.out,
         LocalExecutor(workers=options.workers),
         show,

@@ -73,7 +73,7 @@ def read_chunk(paths: list[str]) -> tuple[list[list[Any]], int]:
 
 def read_page(path: str) -> Iterator[list[Any]]:
     """The answers on one page."""
-    gray = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_GRAYSCALE)
+    gray = np.asarray(cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_GRAYSCALE))
     found = flat(gray)
     if found is None:
         yield [path, "", next(iter(_READY["items"])), "", 0]
@@ -102,7 +102,7 @@ def flat(gray: np.ndarray) -> tuple[int, np.ndarray] | None:
     size = round(page["width"] * SCALE), round(page["height"] * SCALE)
     sheet = np.asarray(cv2.warpPerspective(gray, matrix, size, borderValue=255))
     code = next(f for f in page["fields"] if f["kind"] == "code")
-    found = zxingcpp.read_barcodes(cut(sheet, code, 2.0), zxingcpp.BarcodeFormat.QRCode)
+    found = zxingcpp.read_barcodes(cut(sheet, code, 2.0))
     return (int(found[0].text.split(".")[3]), sheet) if found else None
 
 

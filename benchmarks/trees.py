@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import subprocess
 import threading
@@ -10,6 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 _INTERVAL = 0.25  # s between looks at the memory
 
@@ -25,10 +25,10 @@ class Cost:
     samples: list[tuple[float, int]] = field(default_factory=list)
 
 
-def ran(command: Sequence[str], **environment: str) -> Cost:
+def ran(command: Sequence[str], stdout: IO[bytes]) -> Cost:
     """Run a command to its end, its stderr shown. Raises CalledProcessError where it fails."""
     cost, before, start = Cost(), _spent(), time.perf_counter()
-    with subprocess.Popen(command, env={**os.environ, **environment}) as process:
+    with subprocess.Popen(command, stdout=stdout) as process:
         watching = threading.Thread(target=_watch, args=(process, cost, start))
         watching.start()
         process.wait()
