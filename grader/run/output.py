@@ -7,13 +7,14 @@ import errno
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+
 from grader.errors import StoreError, StoreFullError
-from grader.store.store import LedgerRow, ResultRow, RunStore
+from grader.store.store import LedgerRow, RunStore
 
 RESULTS_HEADER = (
     "candidate",
@@ -36,7 +37,7 @@ def write_outputs(store: RunStore, summary: dict[str, Any]) -> None:
     """Write the three files beside the store, each whole or not at all. Raises StoreError if that fails."""
     try:
         with _replacing(store.folder / "results.csv") as file:
-            _write_csv(file, RESULTS_HEADER, (_result(row) for row in store.results()))
+            _write_csv(file, RESULTS_HEADER, (_result(row) for row in store.results_table()))
         with _replacing(store.folder / "ledger.csv") as file:
             _write_csv(file, LEDGER_HEADER, (_ledger(row) for row in store.ledger()))
         with _replacing(store.folder / "run.json") as file:
@@ -55,17 +56,18 @@ def number(value: float | None) -> str:
     return "" if value is None else f"{value:g}"
 
 
-def _result(row: ResultRow) -> tuple[object, ...]:
+def _result(row: Sequence[Any]) -> tuple[object, ...]:
+    candidate, page, item, response, mark, max_mark, confidence, status, flags = row
     return (
-        inert(row.candidate),
-        row.page if row.page is not None else "",
-        row.item,
-        inert(row.response),
-        number(row.mark),
-        number(row.max_mark),
-        f"{row.confidence:.4f}",
-        row.status,
-        " ".join(row.flags),
+        inert(candidate),
+        page if page is not None else "",
+        item,
+        inert(response),
+        number(mark),
+        number(max_mark),
+        f"{confidence:.4f}",
+        status,
+        flags,
     )
 
 

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+import msgspec
+
 from grader.records import Mark
+
+_EMPTY = {
+    "file": None,
+    "file_page": None,
+    "box": "[0, 0, 0, 0]",
+    "crop": "",
+    "response": "",
+    "proposal": None,
+    "comment": "",
+}
+
+
+def to_json(value: object) -> str:
+    """A box or criteria as a column holds them."""
+    return msgspec.json.encode(value).decode()
 
 
 def row_of(mark: Mark, order: int, **values: Any) -> dict[str, Any]:
     """The row of an answer that nobody decided. order: of its item in the exam; values: further columns."""
-    criteria = [(c.id, c.mark, c.confidence, c.evidence) for c in mark.criteria]
-    empty = {"file": None, "file_page": None, "box": "[0, 0, 0, 0]", "crop": "", "response": ""}
-    empty |= {"proposal": None, "comment": ""}
     return {
-        **empty,
+        **_EMPTY,
         "candidate": mark.candidate,
         "item": mark.item,
         "item_order": order,
@@ -24,6 +37,8 @@ def row_of(mark: Mark, order: int, **values: Any) -> dict[str, Any]:
         "status": mark.status,
         "flags": " ".join(mark.flags),
         "marker": mark.marker,
-        "criteria": json.dumps(criteria),
+        "criteria": to_json([(c.id, c.mark, c.confidence, c.evidence) for c in mark.criteria])
+        if mark.criteria
+        else "[]",
         **values,
     }

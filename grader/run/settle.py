@@ -8,16 +8,16 @@ is part of the journal and has the last word.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from grader.flags import check
+from grader.reading.kept import by_identity
 from grader.records import Identity, Mark, Outcome, PageRef, PageResult
 from grader.run.job import Job
 from grader.run.plain_rows import Script, decision_for, plain_rows
-from grader.run.rows import row_of
+from grader.run.rows import row_of, to_json
 from grader.store.decisions import AnswerKey, Decision, answer_key, attributions, decided, decisions
 from grader.store.store import RunStore
 
@@ -64,12 +64,12 @@ def settle(store: RunStore, job: Job, order: Sequence[PageRef]) -> dict[str, Any
 
 
 def take_census(store: RunStore, job: Job, order: Sequence[PageRef]) -> Census:
-    """Go through the journal once, in the order of the plan."""
+    """Go through the journal in the order of the plan, without looking at what was read but on duplicates."""
     census = Census()
     pictures: dict[str, PageRef] = {}
     whose = attributions(store)
-    for ordinal, (event_id, record) in enumerate(store.page_events(order)):
-        result = _attributed(record.result, whose)
+    for ordinal, (event_id, outline) in enumerate(store.page_outlines(order)):
+        result = _attributed(outline, whose)
         if job.form.plain and result.outcome == "read" and result.identity is not None:
             result = replace(result, sheet_page=1 + sum(c == result.identity.candidate for c, _ in census.first))
         for stage, seconds in result.seconds.items():
@@ -115,9 +115,7 @@ def _outcome(
     first = census.first.setdefault((result.identity.candidate, result.sheet_page), result.ref)
     if first == result.ref:
         return "read", "", ""
-    earlier = store.page_record(first.file, first.page)
-    assert earlier is not None
-    disputed = _disputed(earlier.result, result)
+    disputed = _disputed(*(record.result for _, record in store.page_events([first, result.ref])))
     if disputed:
         census.differs.setdefault(first, set()).update(disputed)
     detail = f"already read from {first.file} page {first.page}"
@@ -204,12 +202,19 @@ def _decided(row: dict[str, Any], decided_by: Mapping[AnswerKey, tuple[str, Deci
     return {**row, **decided(row, found[1], found[0])} if found else row
 
 
+@by_identity
+def _places(job: Job) -> tuple[dict[str, int], dict[str | None, str]]:
+    """The number of each item in the exam, and the first field that answers it."""
+    order = {item.id: number for number, item in enumerate(job.exam.items)}
+    fields = [field for page in job.form.pages for field in page.fields if field.role == "item"]
+    return order, {field.item: field.id for field in reversed(fields)}
+
+
 def _rows_of_page(
     job: Job, result: PageResult, crops: dict[str, str], disputed: set[str], unmatched: tuple[str, ...]
 ) -> Iterator[dict[str, Any]]:
-    order = {item.id: number for number, item in enumerate(job.exam.items)}
+    order, field_of = _places(job)
     readings = {reading.field: reading for reading in result.readings}
-    field_of = {f.item: f.id for page in reversed(job.form.pages) for f in reversed(page.fields) if f.role == "item"}
     for response, mark in zip(result.responses, result.marks, strict=True):
         extra = unmatched + (("duplicate_differs",) if mark.item in disputed else ())
         settled = replace(mark, status="review", flags=check(mark.flags + extra)) if extra else mark
@@ -220,7 +225,7 @@ def _rows_of_page(
             sheet_page=result.sheet_page,
             file=result.ref.file,
             file_page=result.ref.page,
-            box=json.dumps(reading.box),
+            box=to_json(reading.box),
             crop=crops.get(reading.field, ""),
             response=response.text,
         )

@@ -53,6 +53,21 @@ class _Record(msgspec.Struct):
     seconds: dict[str, float]
 
 
+class _Outline(msgspec.Struct):
+    """What settling needs of every page. What it does not name is passed over, which costs a fraction of reading it."""
+
+    file: str
+    page: int
+    outcome: Outcome
+    reason: str
+    detail: str
+    sha256: str
+    identity: Identity | None
+    sheet_page: int | None
+    registration: _Place | None
+    seconds: dict[str, float]
+
+
 class _NamedBubble(msgspec.Struct):
     position: int
     label: str
@@ -120,6 +135,22 @@ def from_json(text: str) -> tuple[PageResult, dict[str, str]]:
     return result, record.crops
 
 
+def outline(text: str) -> PageResult:
+    """The page's result without readings, responses, marks and crops."""
+    record = _OUTLINE_DECODER.decode(text)
+    return PageResult(
+        ref=PageRef(record.file, record.page),
+        outcome=record.outcome,
+        reason=record.reason,
+        detail=record.detail,
+        sha256=record.sha256,
+        identity=record.identity,
+        sheet_page=record.sheet_page,
+        registration=None if record.registration is None else _registration(record.registration),
+        seconds=record.seconds,
+    )
+
+
 def _decoded(text: str) -> _Record:
     try:
         return _DECODER.decode(text)
@@ -149,4 +180,5 @@ def _plain(value: Any) -> Any:
 
 _ENCODER = msgspec.json.Encoder(enc_hook=_plain)
 _DECODER = msgspec.json.Decoder(_Record)
+_OUTLINE_DECODER = msgspec.json.Decoder(_Outline)
 _EARLIER_DECODER = msgspec.json.Decoder(_EarlierRecord)

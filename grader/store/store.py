@@ -23,6 +23,7 @@ from grader.store.entry import Entry, entry_of
 from grader.store.lock import RunLock
 
 DATABASE = "run.sqlite"
+_AT_ONCE = 64  # pages whose records are fetched together
 _END_LEASE = delete(schema.lease).where(
     schema.lease.c.file == bindparam("of_file"), schema.lease.c.page == bindparam("of_page")
 )
@@ -190,17 +191,25 @@ class RunStore:
 
     def page_events(self, order: Sequence[PageRef]) -> Iterator[tuple[int, PageRecord]]:
         """Event id and record of every page of `order` that the journal holds, streamed in that order."""
-        columns = (schema.event.c.id, schema.event.c.body)
+        for event_id, body in self._bodies(order):
+            yield event_id, PageRecord(*records.from_json(body))
+
+    def page_outlines(self, order: Sequence[PageRef]) -> Iterator[tuple[int, PageResult]]:
+        """As `page_events`, without what was read on the pages: readings, responses and marks are empty."""
+        for event_id, body in self._bodies(order):
+            yield event_id, records.outline(body)
+
+    def _bodies(self, order: Sequence[PageRef]) -> Iterator[tuple[int, str]]:
+        c = schema.event.c
         with self._engine.connect() as connection:
-            for ref in order:
-                query = select(*columns).where(
-                    schema.event.c.kind == "page",
-                    schema.event.c.file == ref.file,
-                    schema.event.c.page == ref.page,
+            for start in range(0, len(order), _AT_ONCE):
+                wanted = [(ref.file, ref.page) for ref in order[start : start + _AT_ONCE]]
+                files, pages = ({key[part] for key in wanted} for part in (0, 1))  # SQLite has no index for pairs
+                query = select(c.file, c.page, c.id, c.body).where(
+                    c.kind == "page", c.file.in_(files), c.page.in_(pages)
                 )
-                row = connection.execute(query).first()
-                if row is not None:
-                    yield row.id, PageRecord(*records.from_json(row.body))
+                found = {(file, page): (id_, body) for file, page, id_, body in connection.execute(query)}
+                yield from (found[key] for key in wanted if key in found)
 
     def page_record(self, file: str, page: int) -> PageRecord | None:
         """The record of one page, or None."""
@@ -217,12 +226,16 @@ class RunStore:
     # projections
 
     def project(self, pages: Iterable[dict[str, Any]], answers: Iterable[dict[str, Any]]) -> None:
-        """Replace the projections by these rows, in one transaction. Both iterables are streamed."""
+        """Replace the projections by these rows, which hold every column. In one transaction; both are streamed."""
         with self._engine.begin() as connection:
             for table, rows in ((schema.page, pages), (schema.answer, answers)):
                 connection.execute(delete(table))
+                columns = [column.name for column in table.columns if column.autoincrement is not True]
+                # straight to the driver: compiling each row of these many costs more than writing it
+                named = ", ".join(f":{name}" for name in columns)
+                statement = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({named})"
                 for chunk in _chunks(rows, 500):
-                    connection.execute(insert(table), chunk)
+                    connection.exec_driver_sql(statement, chunk)
 
     def ledger(self) -> Iterator[LedgerRow]:
         """Every page in the order of the plan."""
@@ -244,6 +257,14 @@ class RunStore:
         with self._engine.connect() as connection:
             for row in connection.execution_options(yield_per=500).execute(query):
                 yield _result_row(row)
+
+    def results_table(self) -> Iterator[Sequence[Any]]:
+        """Of every answer what results.csv holds, under the names of the columns, in the order of `results`."""
+        c = schema.answer.c
+        columns = (c.candidate, c.sheet_page, c.item, c.response, c.mark, c.max_mark, c.confidence, c.status, c.flags)
+        query = select(*columns).order_by(c.candidate, c.item_order, c.id)
+        with self._engine.connect() as connection:
+            yield from connection.execution_options(yield_per=500).execute(query)
 
     def answer(self, candidate: str, item: str, file: str | None, file_page: int | None) -> ResultRow | None:
         """One answer by the page that holds it, or by the candidate where file is None; None if there is none."""
