@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-
 from grader.errors import StoreError, StoreFullError
 from grader.store.store import LedgerRow, RunStore
 
