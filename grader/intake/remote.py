@@ -49,6 +49,11 @@ class SilentError(OSError):
     """The storage did not answer, asked several times. `strerror` says how that showed."""
 
 
+def is_silence(error: BaseException | None) -> bool:
+    """True for an error that a storage's silence caused."""
+    return error is not None and (isinstance(error, SilentError) or is_silence(error.__cause__))
+
+
 @dataclass(frozen=True)
 class RemoteFile:
     """A file in a storage. Its state is asked for once: an object lives for the reading of one page.

@@ -19,6 +19,8 @@ from grader.errors import PageError
 from grader.exam.exam import Exam
 from grader.exam.form import Form, PageForm
 from grader.intake.decode import load_page
+from grader.intake.remote import is_silence
+from grader.intake.source import is_url
 from grader.reading.crops import bounding_box
 from grader.records import PageRef, PageResult
 from grader.report.annotate import Answer, annotate
@@ -44,14 +46,18 @@ def write_annotated(
     pdf_dpi = int(store.meta().get("settings", {}).get("pdf_dpi", 200))
     placed = sum(count for outcome, count in store.count(page="outcome").items() if outcome in ("read", "unmatched"))
     lost: list[str] = []
-    drawn = 0
+    drawn, silent = 0, False  # a storage that did not answer once is not asked again
     with _PDFs(out, several=placed > PAGES_PER_PDF) as pdfs:
         for row, record in _placed_pages(store):
             show()
+            if silent and is_url(row.file):
+                lost.append(f"{row.file} page {row.page}: the storage does not answer")
+                continue
             try:
                 page = load_page(PageRef(row.file, row.page), form.channel, pdf_dpi)
             except PageError as error:
                 lost.append(error.message)
+                silent = silent or is_silence(error)
                 continue
             result = record.result
             if page.sha256 != result.sha256:

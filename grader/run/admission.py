@@ -63,8 +63,8 @@ class AdmissionError(GraderError):
 @dataclass(frozen=True)
 class Sight:
     """What one page of the sample shows. fits: whether it fits the form, None where it cannot tell (blank, damaged).
-    dpi: as measured by its registration, None without one or where the form is not in millimetres. stored: bytes
-    that it takes in the run folder."""
+    dpi: as measured by its registration, None without one or where nobody knows how large the paper is. stored:
+    bytes that it takes in the run folder."""
 
     ref: PageRef
     reason: str
@@ -142,7 +142,7 @@ def sight(entry: Entry, form: Form) -> Sight:
         entry.reason,
         result.detail.partition("\n")[0],
         True if placed is not None else False if misplaced else None,
-        measured_dpi(placed, form) if placed is not None and form.unit == "mm" else None,
+        measured_dpi(placed, form) if placed is not None and form.unit == "mm" and not form.plain else None,
         _STORED * (len(entry.body.encode()) + sum(map(len, entry.pictures.values()))) + _ANSWER * len(result.marks),
     )
 

@@ -2,9 +2,9 @@
 storage was seen to give others.
 
 A worker asks a few times and then reports the page as unreadable. Journaled at once, an outage of an hour would
-excuse every page of a night. So such a page is asked for again at the end of the run, and meanwhile the storage is
-asked for a page that it gave before. It is waited for as long as for a full disk; then the run stops, and the same
-command goes on where it stood.
+excuse every page of a night. So such a page is read again at the end of the run, and meanwhile the storage is asked
+for a page that it gave before. It is waited for as long as for a full disk; then the run stops, and the same command
+goes on where it stood.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ def read_pages(
 ) -> Iterator[Entry]:
     """What `Executor.run` gives. Raises StorageLostError where a storage is out of reach for too long."""
     storage = _Storage(patience)
-    late: list[PageRef] = []
-    for entry in executor.run(job, refs, leases):
-        if storage.vouches_for(entry):
-            yield entry
-        else:
-            late.append(entry.ref)
-    if late:
-        peak = executor.peak_memory
-        for entry in executor.run(job, late, leases):
-            storage.vouches_for(entry)
-            yield entry
-        executor.peak_memory = max(peak, executor.peak_memory)
+    waiting, first, peak = refs, True, 0
+    while waiting or first:
+        late: list[PageRef] = []
+        for entry in executor.run(job, waiting, leases):
+            if storage.gave(entry):
+                yield entry
+            elif storage.was_silent(entry) or first:
+                late.append(entry.ref)
+            else:  # it answers, and still does not give this page
+                yield entry
+        peak = executor.peak_memory = max(peak, executor.peak_memory)
+        waiting, first = late, False
 
 
 class _Storage:
@@ -61,23 +61,27 @@ class _Storage:
         self._given: PageRef | None = None
         self._refused = 0
 
-    def vouches_for(self, entry: Entry) -> bool:
-        """False for a page that the storage failed to give, once it is known to answer. Raises StorageLostError."""
+    def gave(self, entry: Entry) -> bool:
+        """False for a page of a storage that came to nothing for what may be the storage's doing."""
         if not is_url(entry.ref.file):
             return True
-        if entry.reason not in _NOT_GIVEN:
-            self._given = entry.ref if entry.outcome == "read" else self._given
-            return True
-        self._wait_for_answer(self._given or entry.ref)
+        if entry.outcome == "read":
+            self._given = entry.ref
+        return entry.reason not in _NOT_GIVEN
+
+    def was_silent(self, entry: Entry) -> bool:
+        """Whether the storage had to be waited for. Raises StorageLostError where that took too long, or where it
+        refuses whatever it is asked for."""
+        waited = self._wait_for_answer(self._given or entry.ref)
         self._refused += self._given is None
         if self._refused >= _ALL_REFUSED:
             raise StorageLostError(f"the storage gave none of {self._refused} pages, such as {entry.ref.file}", _REMEDY)
-        return False
+        return waited
 
-    def _wait_for_answer(self, ref: PageRef) -> None:
+    def _wait_for_answer(self, ref: PageRef) -> bool:
         why = self._silence(ref)
         if not why:
-            return
+            return False
         minutes = f"{self._patience.seconds / 60:.3g} minutes"
         self._patience.say(f"{ref.file}: {why}\n  waiting up to {minutes}; what was read is kept, Ctrl-C stops")
         deadline = time.monotonic() + self._patience.seconds
@@ -91,6 +95,7 @@ class _Storage:
             time.sleep(min(pause, left))
             why = self._silence(ref)
         self._patience.say("the storage answers again: going on")
+        return True
 
     def _silence(self, ref: PageRef) -> str:
         """Why the storage does not give a page, "" if it does. That it refuses a page which it never gave says
