@@ -10,7 +10,7 @@ import pytest
 from grader.errors import RosterError
 from grader.exam.form import BubbleBox, CodeField, MarksField, PageForm, TextField
 from grader.paper.pagecode import PageCode
-from grader.reading.identity import identify
+from grader.reading.identity import agreed, identify
 from grader.reading.roster import Entry, Roster
 from grader.records import Bubble, Reading, Registration
 
@@ -160,3 +160,19 @@ def test_a_broken_csv_file_is_a_roster_error(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(RosterError, match="remedy"):
         Roster.load(path)
+
+
+def test_handwriting_has_nothing_to_add_where_print_and_bubbles_agree() -> None:
+    """Either alone, a doubtful bubble, an incomplete number or a contradiction leaves the handwriting to be read."""
+    assert agreed(registration("2026"), [bubbled("2026")], FORM)
+    assert agreed(registration(None), [bubbled("2026"), barcode("2026")], FORM)
+    for code, readings in (
+        ("2026", []),
+        (None, [bubbled("2026")]),
+        ("2026", [bubbled("2027")]),
+        ("2026", [bubbled("2026", "___7")]),
+        ("2026", [bubbled("202_")]),
+        ("2026", [bubbled("____")]),
+        ("2026", [bubbled("2026"), barcode("777")]),
+    ):
+        assert not agreed(registration(code), readings, FORM), (code, readings)

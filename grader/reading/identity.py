@@ -3,7 +3,8 @@
     page code   printed, with a check: certain
     barcode     printed: certain
     bubbles     certain where no digit is doubtful; else a pattern that other sources may or may not fit
-    written     handwritten digits as recognised: a source only where the recogniser is sure of every digit
+    written     handwritten digits as recognised: a source only where the recogniser is sure of every digit; not
+                read where two of the others agree
 
 A doubt is resolved by another source that fits it and, for anything a hand wrote, by the roster; never
 by what is most likely.
@@ -57,6 +58,13 @@ def identify(
     if flag:
         return Identity(candidate, 0.0, (flag,), said)
     return Identity(candidate, max(source.confidence for source in sources if source.pattern is None), (), said)
+
+
+def agreed(registration: Registration, readings: Sequence[Reading], page_form: PageForm) -> bool:
+    """True if print and bubbles name the same candidate without doubt: then the number need not be read as written,
+    which costs more than all else on a page of bubbles. Either alone is checked against the handwriting."""
+    sources = _sources(registration, readings, page_form, None)
+    return len(sources) > 1 and all(s.pattern is None and s.text == sources[0].text for s in sources)
 
 
 def _judge(sources: list[_Source], roster: Roster | None, page_form: PageForm | None) -> tuple[str, str]:

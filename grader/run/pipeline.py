@@ -95,14 +95,17 @@ class PageReader:
 
     def read_page(self, page: Page) -> PageResult:
         """The main path for a decoded page. Raises PageError."""
-        from grader.reading.identity import identify
+        from grader.reading.identity import agreed, identify
         from grader.reading.page import read_page
         from grader.scoring.marking import mark_responses
 
         registration, readings = read_page(page, self.job.form, self.job.form_folder)
         page_form = self.job.form.page(registration.page_number)
         with stage("recognition"):
-            texts, crops = self._read_text(page, page_form, registration)
+            written = [field for field in page_form.fields if isinstance(field, TextField)]
+            if agreed(registration, readings, page_form):
+                written = [field for field in written if field.role != "candidate"]
+            texts, crops = self._read_text(page, written, registration)
             readings = [*readings, *texts]
         with stage("marks"):
             identity = identify(registration, readings, self.job.roster, page_form)
@@ -130,14 +133,12 @@ class PageReader:
         return self.ocr.read(crop, lines=1 if field.lines == 1 else None, alphabet=field.alphabet)
 
     def _read_text(
-        self, page: Page, page_form: PageForm, registration: Registration
+        self, page: Page, fields: Sequence[TextField], registration: Registration
     ) -> tuple[list[Reading], dict[str, bytes]]:
         from grader.reading.crops import bounding_box, cut
 
         readings, crops = [], {}
-        for field in page_form.fields:
-            if not isinstance(field, TextField):
-                continue
+        for field in fields:
             crop = cut(page, registration, field)
             text = self.read_crop(field, crop)
             box = bounding_box(registration.to_pixels, (field.x, field.y, field.w, field.h))
