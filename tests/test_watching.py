@@ -100,7 +100,7 @@ def test_one_who_watches_within_another_takes_what_is_his() -> None:
 
 def test_pages_of_an_earlier_call_are_done_and_never_speed() -> None:
     clock = Clock()
-    tracker = Tracker(900, 1000, 2, {}, clock)
+    tracker = Tracker(900, 1000, lambda: 2, {}, clock)
     clock.now += 10
     for _ in range(50):
         tracker.page(entry())
@@ -112,7 +112,7 @@ def test_pages_of_an_earlier_call_are_done_and_never_speed() -> None:
 
 def test_the_recent_rate_forgets_and_the_mean_does_not() -> None:
     clock = Clock()
-    tracker = Tracker(0, 1000, 1, {}, clock)
+    tracker = Tracker(0, 1000, lambda: 1, {}, clock)
     for _ in range(100):  # ten a second, then one
         clock.now += 0.1
         tracker.page(entry())
@@ -127,7 +127,7 @@ def test_the_recent_rate_forgets_and_the_mean_does_not() -> None:
 
 def test_what_is_remembered_for_the_rate_stays_small() -> None:
     clock = Clock()
-    tracker = Tracker(0, 10**6, 2, {}, clock)
+    tracker = Tracker(0, 10**6, lambda: 2, {}, clock)
     for _ in range(20_000):
         clock.now += 0.01
         tracker.page(entry())
@@ -136,14 +136,14 @@ def test_what_is_remembered_for_the_rate_stays_small() -> None:
 
 
 def test_nothing_is_promised_before_the_first_page() -> None:
-    at = Tracker(5, 10, 2, {}).progress()
+    at = Tracker(5, 10, lambda: 2, {}).progress()
     assert (at.done, at.rate, at.eta_seconds, at.bottleneck) == (5, 0, None, None)
 
 
 def test_outcomes_flags_and_seconds_add_up() -> None:
     clock = Clock()
     storing = {"storing": 0.25}
-    tracker = Tracker(0, 3, 1, storing, clock)
+    tracker = Tracker(0, 3, lambda: 1, storing, clock)
     clock.now += 8
     for one in (entry(), entry(), entry(outcome="rejected", review=0, flags={}, seconds={"decode": 2.0})):
         tracker.page(one)
@@ -158,7 +158,7 @@ def test_outcomes_flags_and_seconds_add_up() -> None:
 
 def slow(workers: int, passed: float, pages: int, storing: float = 0.0, **seconds: float) -> progress.Bottleneck:
     clock = Clock()
-    tracker = Tracker(0, pages, workers, {"storing": storing} if storing else {}, clock)
+    tracker = Tracker(0, pages, lambda: workers, {"storing": storing} if storing else {}, clock)
     for _ in range(pages):
         clock.now += passed / pages
         tracker.page(entry(seconds=seconds))
@@ -298,7 +298,7 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
         monkeypatch.setattr(shown.time, "monotonic", clock)
         stream = io.StringIO()
         monkeypatch.setattr("sys.stderr", stream)
-        tracker = Tracker(10, 10 + len(moments), 1, {}, clock)
+        tracker = Tracker(10, 10 + len(moments), lambda: 1, {}, clock)
         with shown.batch_progress(as_json) as show:
             show(tracker.progress())
             for moment in moments:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from grader.run.job import Job
 
 
 @click.command("run")
@@ -98,30 +101,17 @@ def command(
     from grader.cli.progress import watching
     from grader.cli.publishing import Publishing
     from grader.errors import UsageError
-    from grader.exam.form import load_form
-    from grader.exam.load import load_exam
-    from grader.exam.plain import plain_form
-    from grader.reading.roster import Roster
     from grader.run.batch import exit_code, run_batch
-    from grader.run.job import Job, Settings, check_form_fits
     from grader.run.patience import Patience
-    from grader.scoring import calibration_file
 
     publishing = Publishing(database)
     if plain == (form is not None):
         raise UsageError("a run has a printed form or plain paper", "give --form FORM, or --plain")
     if plain and candidates is None:
         raise UsageError("plain paper needs the list of candidates", "give --candidates ROSTER.csv")
-    loaded_exam = load_exam(exam)
-    loaded_form = load_form(form) if form is not None else plain_form(loaded_exam)
-    if form is not None:
-        check_form_fits(loaded_exam, loaded_form, form)
-    roster = Roster.load(candidates) if candidates else None
-    learned = calibration_file.read(calibration).sha256 if calibration else ""
-    settings = Settings(ocr, scorer, pdf_dpi, calibration=learned)
-    job = Job(loaded_exam, loaded_form, (form or exam).parent, roster, settings, calibration)
     if address is not None and executor != "ray":
         raise UsageError("--address is of a Ray cluster", "give --executor ray with it")
+    job = _job(exam, form, candidates, calibration, ocr=ocr, scorer=scorer, pdf_dpi=pdf_dpi)
     limits = {"page_seconds": page_seconds, "page_memory": page_memory}
     where = {"address": address} if address is not None else {}
     engine = registry.create("executor", executor, workers=workers, **limits, **where)
@@ -130,6 +120,25 @@ def command(
         summary = run_batch(job, [*scans, *more_scans], out, engine, show, patience, admission)
     report(summary, out)
     return max(exit_code(summary), publishing.publish(out))
+
+
+def _job(exam: Path, form: Path | None, candidates: Path | None, calibration: Path | None, **settings: Any) -> Job:
+    """What is marked and how. form: None for plain paper. settings: as grader.run.job.Settings names them."""
+    from grader.exam.form import load_form
+    from grader.exam.load import load_exam
+    from grader.exam.plain import plain_form
+    from grader.reading.roster import Roster
+    from grader.run.job import Job, Settings, check_form_fits
+    from grader.scoring import calibration_file
+
+    loaded_exam = load_exam(exam)
+    loaded_form = load_form(form) if form is not None else plain_form(loaded_exam)
+    if form is not None:
+        check_form_fits(loaded_exam, loaded_form, form)
+    roster = Roster.load(candidates) if candidates else None
+    learned = calibration_file.read(calibration).sha256 if calibration else ""
+    chosen = Settings(**settings, calibration=learned)
+    return Job(loaded_exam, loaded_form, (form or exam).parent, roster, chosen, calibration)
 
 
 def report(summary: dict[str, Any], out: Path) -> None:
