@@ -107,12 +107,30 @@ def fill(folder: Path) -> Path:
     return ballast
 
 
+class Clock:
+    """A wall clock that can be set, for processes that are started with `environment`; all others keep theirs.
+    Raises FileNotFoundError where there is no C compiler."""
+
+    def __init__(self, folder: Path) -> None:
+        library, self._offset = folder / "clock.so", folder / "clock.offset"
+        source = Path(__file__).with_name("clock.c")
+        subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, source], check=True)
+        self.set_by(0)
+        self.environment = {"LD_PRELOAD": str(library), "CLOCK_OFFSET": str(self._offset)}
+
+    def set_by(self, seconds: int) -> None:
+        """Make it so many seconds wrong, also for processes that run."""
+        with self._offset.open("r+b" if self._offset.exists() else "wb") as file:
+            file.write(struct.pack("=q", seconds))
+
+
 def cut_power(store: Path, rng: np.random.Generator) -> str:
     """Do to a store what a power cut may: of the write-ahead log's last writes any part has reached the disk.
 
     What was already copied into the database had been forced to the disk before (the order of writes that SQLite
     keeps), so the log is cut only behind that; how far that is stands in the index of the log. Whatever follows the
-    cut is gone, or zeros, or noise. Only for a store that nobody has open. Returns what was done.
+    cut is gone, or zeros, or noise. Only for a store that nobody has opened since its process was killed: whoever
+    opens it recovers it. Returns what was done.
     """
     log, index = (store.with_name(store.name + end) for end in ("-wal", "-shm"))
     if not log.exists() or not index.exists() or log.stat().st_size <= _LOG_HEAD:
