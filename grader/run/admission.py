@@ -5,10 +5,11 @@
     disk        the run folder's disk has not the room that the sample says the result will take
 
 The sample is read first, by the same workers, and its results are kept for the run: admission costs nothing but
-that they wait for one another. It is drawn at random from every part of the batch, so that it does not fall on all
-the backs of sheets scanned on both sides. Refused is what is evident: a blank page says nothing about the form,
-fewer than `_EVIDENCE` pages prove nothing, and a batch of which a fair share fits is read, its other pages excused
-one by one in the ledger. Nothing is journaled before it is admitted.
+that they wait for one another, and where the first four are as they should be not even that. It is drawn at random
+from every part of the batch, so that it does not fall on all the backs of sheets scanned on both sides. Refused is
+what is evident: a blank page says nothing about the form, fewer than `_EVIDENCE` pages prove nothing, and a batch of
+which a fair share fits is read, its other pages excused one by one in the ledger. Nothing is journaled before it is
+admitted.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import random
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -90,30 +92,40 @@ class Admission:
         return [*(r for r in self._todo if r in self._sample), *(r for r in self._todo if r not in self._sample)]
 
     def admitted(self, entries: Iterable[Entry]) -> Iterator[Entry]:
-        """The entries, held back until the sample was judged. Raises AdmissionError."""
+        """The entries, held back until the batch is admitted: as soon as a few pages of the sample are as they
+        should be, else when all of it was seen. Raises AdmissionError."""
         held: list[Entry] = []
-        missing = set(self._sample)
+        seen: list[Sight] = []
         for entry in entries:
             held.append(entry)
-            missing.discard(entry.ref)
-            if self._sample and missing and len(held) < _HELD:
+            if entry.ref in self._sample:
+                seen.append(sight(entry, self._job.form))
+            if self._sample and not self._decided(seen, len(held)):
                 continue
-            self._judge(held)
             yield from held
             held = []
-        self._judge(held)
+        if self._sample:
+            self._judge(seen)
         yield from held
 
-    def _judge(self, entries: Sequence[Entry]) -> None:
-        seen = [sight(entry, self._job.form) for entry in entries if entry.ref in self._sample]
-        self._sample = set()
-        if not seen:
-            return
+    def _decided(self, seen: Sequence[Sight], held: int) -> bool:
+        """Judge, if there is enough to go by."""
+        if len(seen) == len(self._sample) or held >= _HELD:
+            self._judge(seen)
+            return True
+        if 4 * sum(page.fits is True for page in seen) < min(4 * _EVIDENCE, len(self._sample)):
+            return False
+        with suppress(AdmissionError):  # which takes the whole sample
+            self._judge(seen)
+        return not self._sample
+
+    def _judge(self, seen: Sequence[Sight]) -> None:
         if not self._begun and not self._job.form.plain:
             check_form(seen, self._job)
             check_resolution(seen, self._job.form)
-        needed = _MARGIN * len(self._todo) * sum(page.stored for page in seen) / len(seen)
+        needed = _MARGIN * len(self._todo) * sum(page.stored for page in seen) / max(1, len(seen))
         check_disk(needed, len(self._todo), shutil.disk_usage(self._out).free, self._out)
+        self._sample = set()
         measured = [page.dpi for page in seen if page.dpi is not None]
         self.report |= {
             "sample": len(seen),
