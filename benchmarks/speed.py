@@ -37,6 +37,7 @@ from grader.exam.form import CodeField, Form, MarksField, load_form
 from grader.intake.quality import check_quality
 from grader.paper.sheets import print_sheets
 from grader.reading.page import open_page, read_page
+from grader.reading.roster import Entry, Roster
 from grader.records import Page, PageRef
 
 SEED = 41
@@ -73,14 +74,20 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     return result
 
 
-def sheets(folder: Path, count: int) -> tuple[Form, list[PageTruth]]:
-    """`count` scans as gray JPEG files in folder/scans, their form and what is on them."""
+def exam() -> Exam:
+    """Forty choice items."""
     items = [{"id": str(n + 1), "type": "choice", "options": "ABCD", "answer": "A", "max_mark": 2} for n in range(40)]
-    exam = Exam.model_validate({"exam": {"id": "speed", "title": "Speed", "language": "en"}, "items": items})
-    print_sheets(exam, folder, digits=8)
+    return Exam.model_validate({"exam": {"id": "speed", "title": "Speed", "language": "en"}, "items": items})
+
+
+def sheets(folder: Path, count: int, first: int = 0, printed: bool = False) -> tuple[Form, list[PageTruth]]:
+    """`count` scans as gray JPEG files in folder/scans, their form and what is on them. first: of the candidates, from
+    0. printed: sheets with the candidate's number in the page code."""
+    candidates = [str(20260001 + first + n) for n in range(count)]
+    roster = Roster([Entry(candidate) for candidate in candidates]) if printed else None
+    print_sheets(exam(), folder, roster=roster, digits=8)
     form = load_form(folder / "form.json")
-    candidates = [str(20260001 + n) for n in range(count)]
-    truths = simulate_batch(exam, form, folder / "paper.pdf", folder / "scans", candidates, seed=SEED)
+    truths = simulate_batch(exam(), form, folder / "paper.pdf", folder / "scans", candidates, seed=SEED + first)
     for path in (folder / "scans").iterdir():
         gray = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
         assert gray is not None
