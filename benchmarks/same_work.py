@@ -1,4 +1,8 @@
-"""Grader's stages beside what is on the shelf, on the same pages, crops and sequences, in turns in one process."""
+"""Grader's stages beside what is on the shelf, on the same pages, crops and sequences, in turns in one process.
+
+rapidocr has its defaults, but boxes of one line go to its recogniser alone: its detector would blow a flat box up to
+736 pixels of height and take seconds for a word.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +57,8 @@ def compare(batch: Path, pages: int) -> dict[str, Any]:
         return [reader.read(ref) for ref in refs]
 
     def shelf() -> list[str]:
-        return [" ".join(rapid(cv2.cvtColor(crop, cv2.COLOR_GRAY2BGR)).txts or ()) for crop, _ in crops]  # type: ignore[union-attr]
+        found = [rapid(cv2.cvtColor(crop, cv2.COLOR_GRAY2BGR), use_det=field.lines > 1) for crop, field in crops]
+        return [" ".join(getattr(one, "txts", None) or ()) for one in found]
 
     def read_once() -> None:
         network.read.cache_clear()
