@@ -19,6 +19,7 @@ pytest.importorskip("moto", reason="moto is not installed (pip install 'grader[d
 from moto.core import set_initial_no_auth_action_count
 from storages import KEY, SECRET, Storage, server, storage
 
+from grader.cli.read_marks import command as read_marks
 from grader.errors import ExitCode, PageError, StorageError, UsageError
 from grader.intake import remote
 from grader.intake.decode import load_page
@@ -229,6 +230,16 @@ def test_a_report_draws_on_scans_of_a_storage(job: Job, storage: Storage, tmp_pa
     assert drawn == 4
     assert len(lost) == 1
     assert "s3://exam/scans/page-2.png" in lost[0]
+
+
+def test_marks_are_read_from_a_storage_too(job: Job, storage: Storage, tmp_path: Path) -> None:
+    storage.put_folder(job.form_folder / "scans", "scans")
+    form, out = job.form_folder / "form.json", tmp_path / "marks.csv"
+    with pytest.raises(SystemExit) as end:
+        read_marks(["--form", str(form), "s3://exam/scans", "--out", str(out)])
+    assert end.value.code == 0
+    read = {row["file"] for row in table(out) if row["field"] == "1" and row["value"]}
+    assert read == {f"s3://exam/scans/page-{n}.png" for n in range(1, 6)}
 
 
 def test_a_scan_that_was_replaced_after_its_reading_is_named(job: Job, storage: Storage, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from grader.errors import ExitCode
 
 
 @click.command("ocr")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Rows are written here (JSON Lines).")
 @click.option("--line", is_flag=True, help="Each image is one line of text; no lines are looked for.")
 @click.option("--engine", default="ppocr", show_default=True, help="OCR engine: ppocr or paddleocr.")
@@ -22,8 +22,8 @@ from grader.errors import ExitCode
     show_default=True,
     help='Characters that may occur: any, digits, letters, number, or "=" and the characters (=ABCD).',
 )
-def command(paths: tuple[Path, ...], out: Path, line: bool, engine: str, alphabet: str) -> int:
-    """Read the text of images, PDF files and folders of them.
+def command(paths: tuple[str, ...], out: Path, line: bool, engine: str, alphabet: str) -> int:
+    """Read the text of images, PDF files and folders of them, here or in a shared storage.
 
     One row a page: {"file", "page", "text", "confidence", "flags", "lines": [{"text", "confidence", "box"}]}.
     A page that cannot be read gets a row with its "error", and the exit code is 1.

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="form.json, or an OMRChecker template.json with its files beside it.",
 )
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("scans", nargs=-1, required=True)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="CSV file to write.")
 @click.option("--candidates", type=click.Path(path_type=Path), help="Roster CSV with a column `candidate`.")
 @click.option("--pdf-dpi", default=200, show_default=True, type=click.IntRange(72, 600), help="For vector PDF pages.")
-def command(form_path: Path, paths: tuple[Path, ...], out: Path, candidates: Path | None, pdf_dpi: int) -> int:
-    """Read marks, bubbles and codes of the scans PATHS (files or folders) into a CSV file.
+def command(form_path: Path, scans: tuple[str, ...], out: Path, candidates: Path | None, pdf_dpi: int) -> int:
+    """Read marks, bubbles and codes of the SCANS (files, folders, URLs of a shared storage) into a CSV file.
 
     Columns: file,page,field,value,confidence,flags. A page that cannot be read has one row with its reason
     in flags, and the exit code is 1.
@@ -42,7 +42,7 @@ def command(form_path: Path, paths: tuple[Path, ...], out: Path, candidates: Pat
     cv2.setNumThreads(1)  # pages are small; threads only get in each other's way
     form, folder = open_form(form_path)
     roster = Roster.load(candidates) if candidates is not None else None
-    refs = list_pages(list(paths))
+    refs = list_pages(scans)
     if not refs:
         raise UsageError("no files were found", "give images, PDF files or folders of them")
     check_output_file(out, [form_path, *map(path_of, refs)])
