@@ -47,6 +47,12 @@ if TYPE_CHECKING:
     help="MiB that a worker may grow by for one page.",
 )
 @click.option(
+    "--retry",
+    is_flag=True,
+    help="Read pages again that stopped their worker, took too long or too much memory, met an error of ours "
+    "or could not be opened.",
+)
+@click.option(
     "--wait-for-room",
     default=60.0,
     show_default=True,
@@ -83,6 +89,7 @@ def command(
     pdf_dpi: int,
     page_seconds: float,
     page_memory: int,
+    retry: bool,
     wait_for_room: float,
     admission: bool,
     database: str | None,
@@ -117,7 +124,7 @@ def command(
     engine = registry.create("executor", executor, workers=workers, **limits, **where)
     patience = Patience(60 * wait_for_room, lambda text: click.echo(text, err=True))
     with watching(json_progress, metrics_host, metrics_port) as show:
-        summary = run_batch(job, [*scans, *more_scans], out, engine, show, patience, admission)
+        summary = run_batch(job, [*scans, *more_scans], out, engine, show, patience, admission, retry)
     report(summary, out)
     return max(exit_code(summary), publishing.publish(out))
 

@@ -99,5 +99,6 @@ class Assignments:
 
 def lost_page(ref: PageRef, reason: str) -> Entry:
     """The entry of a page that could not be read for what it did to its workers."""
-    detail = f"{ref.file} page {ref.page} {_WHAT[reason]}\n  remedy: look at the file; scan the page again"
+    remedy = "look at the file; scan the page again, or run again with --retry and other limits"
+    detail = f"{ref.file} page {ref.page} {_WHAT[reason]}\n  remedy: {remedy}"
     return entry_of(PageResult(ref, "rejected", reason, detail))

@@ -35,6 +35,8 @@ from grader.store.store import RunStore
 
 _COMMIT_PAGES = 128  # results that are kept back at most before they are written ...
 _COMMIT_SECONDS = 1.0  # ... and for how long
+# why a page was not read, where another machine, limit, version or hour may do
+RETRIED = frozenset({"crashed", "timed_out", "out_of_memory", "internal_error", "unreadable_file"})
 _SUSPECTS = 100  # pages of files newer than their reading that are compared: a folder copied anew has only such
 
 
@@ -46,6 +48,7 @@ def run_batch(
     show: Callable[[Progress], None] = lambda _: None,
     patience: Patience = AT_ONCE,
     admission: bool = False,
+    retry: bool = False,
 ) -> dict[str, Any]:
     """Mark the pages under `scans`, paths or URLs, into the run folder `out`; returns what run.json says.
 
@@ -54,6 +57,7 @@ def run_batch(
     KeyboardInterrupt or killed, it loses at most the pages of the last second and reads only those again.
     patience: how long a disk that is full and a storage that is silent are waited for once reading has begun.
     admission: refuse a batch that cannot go well; raises AdmissionError, and then nothing was marked.
+    retry: read pages again that an earlier call could not for a reason that may have gone.
     """
     from grader.intake.plan import natural_key, plan
 
@@ -66,7 +70,9 @@ def run_batch(
         done = store.done()
         _claim(store, job, models, begun=bool(done))
         _keep_calibration(store, job)
-        todo = [ref for ref in planned if ref not in done]
+        again = _may_do_now(store, planned) if retry else set()
+        store.read_again(again)
+        todo = [ref for ref in planned if ref not in done or ref in again]
         # what an earlier call read stays in the run, even where this one names other scans
         earlier = done.keys() - set(planned)
         order = [*sorted(earlier, key=lambda ref: (natural_key(ref.file), ref.page)), *planned]
@@ -138,6 +144,10 @@ def _check_scans(scans: Sequence[Path | str], planned: Sequence[PageRef], out: P
         raise UsageError(f"there are no scans in {named}", "give files or folders of scans")
     if len(paths) == len(scans) and not any(os.path.lexists(path) for path in paths):
         raise UsageError(f"{named}: there is no such file or folder", "correct --scans")
+
+
+def _may_do_now(store: RunStore, planned: Sequence[PageRef]) -> set[PageRef]:
+    return {result.ref for _, result in store.page_outlines(planned) if result.reason in RETRIED}
 
 
 def _changed(store: RunStore, job: Job, done: Mapping[PageRef, datetime], modified: Mapping[str, float]) -> list[str]:

@@ -38,8 +38,8 @@ metadata = MetaData()
 
 meta = Table("meta", metadata, Column("key", String, primary_key=True), Column("value", Text, nullable=False))
 
-# kind "page": body is the page's record, one per (file, page). Other kinds, such as people's decisions,
-# leave both empty.
+# kind "page": body is the page's record, one per (file, page); of a page that was read again "page/2", "page/3",
+# and the last one counts. Other kinds, such as people's decisions, leave file and page empty.
 event = Table(
     "event",
     metadata,

@@ -98,6 +98,7 @@ class RunStore:
     def __init__(self, folder: Path, lock: RunLock | None = None) -> None:
         self.folder = folder
         self._lock = lock
+        self._kinds: dict[PageRef, str] = {}  # of the events of pages that are read again
         self._engine = schema.connect(f"sqlite:///{folder / DATABASE}", durable=lock is not None)
 
     @classmethod
@@ -161,9 +162,20 @@ class RunStore:
     def done(self) -> dict[PageRef, datetime]:
         """The pages that the journal already holds, and when they came into it."""
         c = schema.event.c
-        query = select(c.file, c.page, c.at).where(c.kind == "page")
         with self._engine.connect() as connection:
+            query = select(c.file, c.page, c.at).where(c.kind.in_(_page_kinds(connection))).order_by(c.id)
             return {PageRef(file, page): datetime.fromisoformat(at) for file, page, at in connection.execute(query)}
+
+    def read_again(self, refs: Iterable[PageRef]) -> None:
+        """Let `record` take one more reading of these pages, which the journal holds: an event of its own. The last
+        reading is the one that counts; the earlier ones stay in the journal."""
+        wanted = set(refs)
+        with self._engine.connect() as connection:
+            c = schema.event.c
+            query = select(c.file, c.page, func.count()).where(c.kind.in_(_page_kinds(connection)))
+            for file, page, times in connection.execute(query.group_by(c.file, c.page)):
+                if (ref := PageRef(file, page)) in wanted:
+                    self._kinds[ref] = f"page/{times + 1}"
 
     def record_pages(self, results: Sequence[PageResult]) -> None:
         """`record` for results as a reader gives them."""
@@ -172,13 +184,15 @@ class RunStore:
     def record(self, entries: Sequence[Entry]) -> None:
         """Append pages to the journal and end their leases, all or none.
 
-        Idempotent: the key is (file, page), and what the journal already holds of a page stays as it is.
+        Idempotent: the key is (file, page), and what the journal already holds of a page stays as it is, unless it
+        is to be read again.
         """
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         event = insert(schema.event).prefix_with("OR IGNORE", dialect="sqlite")
         picture = insert(schema.crop).prefix_with("OR IGNORE", dialect="sqlite")
+        fixed, kinds = {"at": now, "actor": "engine"}, self._kinds
         events = [
-            {"at": now, "actor": "engine", "kind": "page", "file": e.ref.file, "page": e.ref.page, "body": e.body}
+            {**fixed, "kind": kinds.get(e.ref, "page"), "file": e.ref.file, "page": e.ref.page, "body": e.body}
             for e in entries
         ]
         pictures = {digest: png for entry in entries for digest, png in entry.pictures.items()}
@@ -202,12 +216,14 @@ class RunStore:
     def _bodies(self, order: Sequence[PageRef]) -> Iterator[tuple[int, str]]:
         c = schema.event.c
         with self._engine.connect() as connection:
+            kinds = _page_kinds(connection)
             for start in range(0, len(order), _AT_ONCE):
                 wanted = [(ref.file, ref.page) for ref in order[start : start + _AT_ONCE]]
                 files, pages = ({key[part] for key in wanted} for part in (0, 1))  # SQLite has no index for pairs
                 query = select(c.file, c.page, c.id, c.body).where(
-                    c.kind == "page", c.file.in_(files), c.page.in_(pages)
+                    c.kind.in_(kinds), c.file.in_(files), c.page.in_(pages)
                 )
+                query = query.order_by(c.id)  # the last reading of a page is the one that counts
                 found = {(file, page): (id_, body) for file, page, id_, body in connection.execute(query)}
                 yield from (found[key] for key in wanted if key in found)
 
@@ -299,6 +315,13 @@ class RunStore:
         with self._engine.connect() as connection:
             rows = connection.execute(select(column, func.count()).group_by(column)).all()
             return {row[0]: row[1] for row in rows}
+
+
+def _page_kinds(connection: Connection) -> list[str]:
+    """Kinds of the events that are readings of pages: "page", and "page/2" and so on where any were read again."""
+    kind = schema.event.c.kind
+    again = select(kind).where(kind > "page/", kind < "page0").distinct()
+    return ["page", *connection.execute(again).scalars()]
 
 
 def where_answer(candidate: str, item: str, file: str | None, file_page: int | None) -> ColumnElement[bool]:
