@@ -207,9 +207,9 @@ def _struck(seen: View, plan: Layout, measured: _Measured, printed: np.ndarray) 
         rows, columns = darkness.shape[1:]
         nearest = np.ix_(filled, _nearest(rows, printed.shape[1]), _nearest(columns, printed.shape[2]))
         dark = (darkness - printed[nearest] > measured.level).astype(np.float32)
-        corners = _corners(plan, rows, columns)[filled]
-        ends = np.sort([_mean(dark, (corners == corner).astype(np.float32)) for corner in (1, 2, 3, 4)], axis=0)
-        struck[filled] = (ends[1] > _STROKE_END) & ((ends[0] > 0) | ~_of_number(plan)[filled])
+        ends = np.einsum("nrc,nkrc->nk", dark, _corners(plan, rows, columns)[filled])
+        ends.sort(axis=1)
+        struck[filled] = (ends[:, 1] > _STROKE_END) & ((ends[:, 0] > 0) | ~_of_number(plan)[filled])
     return struck
 
 
@@ -226,13 +226,17 @@ def _of_number(plan: Layout) -> np.ndarray:
 
 @by_identity
 def _corners(plan: Layout, rows: int, columns: int) -> np.ndarray:
-    """1 to 4 for the samples above and below the four corners of a bubble's box, else 0: n x rows x columns."""
+    """Weights by which the samples above and below the four corners of a bubble's box make a mean of each corner
+    (n x 4 x rows x columns float32)."""
     across = ((np.arange(columns) + 0.5) / columns - 0.5) * plan.reach[:, 0, None]
     down = ((np.arange(rows) + 0.5) / rows - 0.5) * plan.reach[:, 1, None]
-    beside = ((np.abs(across) > 0.40) & (np.abs(across) < 0.62))[:, None, :]  # of the box's size, from its middle
-    above = ((np.abs(down) > 0.50) & (np.abs(down) < 0.70))[:, :, None]
-    which = 1 + (across > 0)[:, None, :] + 2 * (down > 0)[:, :, None]
-    return np.where(beside & above, which, 0).astype(np.uint8)
+    beside = (np.abs(across) > 0.40) & (np.abs(across) < 0.62)  # of the box's size, from its middle
+    above = (np.abs(down) > 0.50) & (np.abs(down) < 0.70)
+    corners = [
+        (above & (down * y > 0))[:, :, None] & (beside & (across * x > 0))[:, None, :] for y in (-1, 1) for x in (-1, 1)
+    ]
+    weights = np.stack(corners, axis=1).astype(np.float32)
+    return weights / np.maximum(weights.sum(axis=(2, 3), keepdims=True), 1)
 
 
 # --- verdicts -------------------------------------------------------------------------------------------
