@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from drawn_run import make_job
 pytest.importorskip("s3fs", reason="s3fs is not installed (pip install 'grader[remote]')")
 pytest.importorskip("moto", reason="moto is not installed (pip install 'grader[dev]')")
 
+import fsspec
 from moto.core import set_initial_no_auth_action_count
 from storages import KEY, SECRET, Storage, server, storage
 
@@ -148,6 +150,31 @@ def test_what_is_not_there_is_said(storage: Storage) -> None:
     with pytest.raises(PageError, match="no such file") as gone:
         load_page(PageRef("s3://exam/scans/gone.jpg"))
     assert gone.value.reason == "unreadable_file"
+
+
+def test_keys_of_any_shape_are_found_again(storage: Storage) -> None:
+    keys = ("scans//double.jpg", "scans/a::b.jpg", "scans/../up.jpg", "scans/ä b+c%20.jpg", "scans/[x]*.jpg")
+    for key in keys:
+        storage.put(key, JPEG)
+    refs = list_pages(["s3://exam/scans"])
+    assert {ref.file for ref in refs} == {f"s3://exam/{key}" for key in keys}
+    assert len({load_page(ref).sha256 for ref in refs}) == 1
+
+
+def test_a_storage_that_takes_the_call_and_says_nothing_is_given_up(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "_PAUSES", (0.1,))
+    monkeypatch.setattr(remote, "_ANSWER_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        endpoint = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        monkeypatch.setitem(fsspec.config.conf, "s3", {"endpoint_url": endpoint})
+        remote._made.cache_clear()
+        with pytest.raises(PageError, match=r"does not answer \(TimeoutError\)") as silent:
+            load_page(PageRef("s3://exam/scans/1.jpg"))
+    remote._made.cache_clear()
+    assert silent.value.reason == "unreadable_file"
+    assert remote.is_silence(silent.value)
 
 
 def test_no_access_is_said(storage: Storage) -> None:

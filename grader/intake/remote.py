@@ -116,7 +116,7 @@ def listing(root: str) -> dict[str, Stat]:
         raise StorageError(f"{root}: {error.strerror}", f"correct the URL, or {_LOGIN}") from error
     base, top, states = root.rstrip("/"), _system(root)[1].rstrip("/"), {}
     for path, info in found.items():
-        rest = path.removeprefix(top).lstrip("/")
+        rest = path.removeprefix(top).removeprefix("/")
         if info.get("type") == "file" and not path.endswith("/"):  # some storages write a file for a folder
             states[f"{base}/{rest}" if rest else root] = _state(info)
     if not states:
@@ -154,12 +154,12 @@ def _head(url: str, length: int) -> bytes:
 # asking
 
 
-def _answer(url: str, ask: Callable[[Any, str], T], seconds: float = _ANSWER_SECONDS) -> T:
+def _answer(url: str, ask: Callable[[Any, str], T], seconds: float | None = None) -> T:
     """What a storage answers to `ask`(file system, path). Raises RefusedError, SilentError, UsageError."""
     for pause in (*_PAUSES, None):
         try:
             system, path = _system(url)
-            return _within(seconds, partial(ask, system, path))
+            return _within(seconds or _ANSWER_SECONDS, partial(ask, system, path))
         except UsageError:
             raise
         except Exception as error:  # packages raise what they like
