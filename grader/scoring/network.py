@@ -23,6 +23,7 @@ _PROVIDERS: dict[str, tuple[str, dict[str, str]]] = {
     "cuda": ("CUDAExecutionProvider", {"use_tf32": "0"}),  # float32 in full
     "openvino": ("OpenVINOExecutionProvider", {"precision": "FP32"}),
 }
+_SLOWER = ["SkipLayerNormFusion"]  # its kernel is not vectorised: the network took up to a tenth longer
 _OUTPUTS = ["steps", "classes", "state"]
 _KEPT = 2048  # results kept, of about 8 KB each with the ids they are known by
 
@@ -78,6 +79,6 @@ def _session(path: Path, providers: list[tuple[str, dict[str, str]]]) -> Any:
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=providers)
+        return onnxruntime.InferenceSession(str(path), options, providers=providers, disabled_optimizers=_SLOWER)
     except Exception as error:  # onnxruntime raises its own unrelated classes
         raise ModelError(f"{path} cannot be loaded: {error}", "reinstall grader") from error
