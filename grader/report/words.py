@@ -160,6 +160,10 @@ REMEDIES: dict[str, tuple[str, str]] = {
     "crashed": ("Mark this page by hand and report the file.", "请人工评阅该页，并反馈此文件。"),
     "internal_error": ("Mark this page by hand and report the error.", "请人工评阅该页，并反馈此错误。"),
     "timed_out": ("Scan at 300 dpi or less, or mark by hand.", "请以不超过 300 dpi 重新扫描，或人工评阅。"),
+    "out_of_memory": (
+        "Scan at 300 dpi or less, or give --page-memory more.",
+        "请以不超过 300 dpi 重新扫描，或调高 --page-memory。",
+    ),
     "no_fiducials": ("Scan the whole page with all four corners.", "请完整扫描，四角标记须可见。"),
     "residual": ("Flatten the page and scan it again.", "请压平后重新扫描。"),
     "wrong_form": ("Sort the page into the run of its own exam.", "请归入所属考试后再处理。"),
