@@ -62,7 +62,8 @@ class Node:
         where = ["--head", f"--port={port}"] if self.number == 1 else [f"--address={self._cluster.address}"]
         if self.number == 1:
             where += [f"--temp-dir={self._cluster.folder}/ray", "--include-dashboard=false", "--disable-usage-stats"]
-        options = f"--node-ip-address={self.address} --num-cpus=1 --object-store-memory={_STORE_BYTES} --block"
+        options = f"--node-ip-address={self.address} --num-cpus=1 --object-store-memory={_STORE_BYTES}"
+        options += " --include-log-monitor=false --block"
         ray = f"{_RAY} start {' '.join(where)} {options}"
         script = f"{before} && {ray}" if self.number == 1 else f"{before} && while true; do {ray}; sleep 1; done"
         held = {**self._cluster.environment, _MARK: self._mark, **(environment or {})}

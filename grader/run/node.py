@@ -28,7 +28,8 @@ from grader.run.watch import Limits, Watch
 from grader.store.entry import Entry
 
 BEAT = 0.5  # s after which an agent answers at the latest
-_IN_WORKER = 4  # pages given to the worker process at a time, the one in work among them
+_IN_WORKER = 8  # pages given to the worker process at a time, the one in work among them
+_LOOK_SECONDS = 0.02  # between looks for results: each takes the processor from the worker process
 _HEAD_BYTES = 1 << 16  # of a scan, by which it is known again
 
 
@@ -129,6 +130,7 @@ class Agent:
                 self._collect(report)
                 if self._has() <= low:
                     break
+                time.sleep(_LOOK_SECONDS)
         self._worker.feed(self, _IN_WORKER)
         return report
 
@@ -151,12 +153,14 @@ class Agent:
         return peak_memory() + max(self._peak, self._worker.peak_memory)
 
     def _collect(self, report: Report) -> None:
-        entry = self._worker.receive()
-        if entry is not None:
+        for entry in self._worker.entries():
             self._in_work.remove(entry.ref)
             self._false_starts = 0
             report.entries.append(entry)
-            return
+        if self._worker.gone:
+            self._replace_worker(report)
+
+    def _replace_worker(self, report: Report) -> None:
         self._false_starts = self._false_starts + 1 if self._worker.began == 0 else 0
         if self._false_starts > FALSE_STARTS:
             raise GraderError("worker processes end as soon as they start", "see the logs of Ray there")
