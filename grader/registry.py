@@ -16,6 +16,8 @@ Kind = Literal["ocr", "scorer", "executor"]
 ENGINES: dict[Kind, dict[str, str]] = {
     "ocr": {
         "ppocr": "grader.ocr.ppocr:PPOCR",
+        "ppocr-cuda": "grader.ocr.ppocr:on_cuda",
+        "ppocr-openvino": "grader.ocr.ppocr:on_openvino",
         "paddleocr": "grader.ocr.paddle:PaddleOCREngine",
     },
     "scorer": {

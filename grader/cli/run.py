@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.option("--workers", type=click.IntRange(1), help="Worker processes; one a core by default.")
 @click.option("--executor", default="local", show_default=True, help="Where pages are read: local, serial or ray.")
 @click.option("--address", help="Ray cluster for --executor ray: HOST:PORT of its head; auto by default.")
-@click.option("--ocr", default="ppocr", show_default=True, help="OCR engine.")
+@click.option("--ocr", default="ppocr", show_default=True, help="OCR engine, as in grader ocr.")
 @click.option("--scorer", default="auto", show_default=True, help="Scorer of short answers: encoder or lexical.")
 @click.option("--calibration", type=click.Path(path_type=Path), help="What grader calibrate learned of this exam.")
 @click.option("--pdf-dpi", default=200, show_default=True, type=click.IntRange(72, 600), help="For vector PDF pages.")

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from grader.ocr.session import Session
+from grader.providers import Provider
 
 LONGEST = 1280  # pixels of the detector's input along its longer side
 TEXT_HEIGHT = 28  # pixels of a character in the detector's input, as it was trained
@@ -55,8 +56,8 @@ class Quad:
 class Detector:
     """The detector; finds pieces of text, not yet lines."""
 
-    def __init__(self, weights: Path) -> None:
-        self._session = Session(weights)
+    def __init__(self, weights: Path, provider: Provider = "cpu") -> None:
+        self._session = Session(weights, provider)
 
     def detect(self, gray: np.ndarray, text_height: float) -> list[Quad]:
         """Pieces of text in a gray uint8 picture, in its pixels, in no particular order.

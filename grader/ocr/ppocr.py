@@ -5,6 +5,7 @@ crop → rules and frame away → blank? → struck-out writing away → line(s)
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise
@@ -20,10 +21,12 @@ from grader.ocr.layout import mark_superscripts, stacked_fraction
 from grader.ocr.preprocess import Prepared, bounds, line_box, prepare
 from grader.ocr.recognition import Recogniser
 from grader.ocr.strikeout import struck_out
+from grader.providers import Provider, check_provider
 from grader.records import Box, Character, TextLine, Transcription
 from grader.resources import model_path, sha256
 from grader.stages import stage
 
+VERSION = "ppocr-v6-small/2"  # 2: short lines are padded to 128 columns, no longer to 320
 DETECTOR = "ocr/PP-OCRv6_det_small.onnx"
 RECOGNISER = "ocr/PP-OCRv6_rec_small.onnx"
 SMALLEST = 10  # pixels of a side below which a crop shows nothing
@@ -35,21 +38,30 @@ _MISSED = 0.15  # share of the ink outside every detected line from which the re
 
 
 class PPOCR:
-    """See grader.ocr.protocol.OCREngine. The networks load when first needed."""
+    """See grader.ocr.protocol.OCREngine. The networks load when first needed.
 
-    name = "ppocr-v6-small/1"
+    Raises UsageError for a provider that this installation of ONNX Runtime does not have.
+    """
+
+    def __init__(self, provider: Provider = "cpu") -> None:
+        if provider != "cpu":
+            check_provider(provider)
+        self._provider: Provider = provider
+        self.name = VERSION if provider == "cpu" else f"{VERSION}+{provider}"
 
     @cached_property
     def _recogniser(self) -> Recogniser:
-        return Recogniser(model_path(RECOGNISER))
+        return Recogniser(model_path(RECOGNISER), self._provider)
 
     @cached_property
     def _detector(self) -> Detector:
-        return Detector(model_path(DETECTOR))
+        return Detector(model_path(DETECTOR), self._provider)
 
     def models(self) -> dict[str, str]:
-        """Name of each weight file → its SHA-256."""
-        return {name.split("/")[-1]: sha256(model_path(name)) for name in (DETECTOR, RECOGNISER)}
+        """Name of each weight file → its SHA-256; and the engine's name, which changes when the same weights are
+        used in a way that changes what is read, → the SHA-256 of that name."""
+        weights = {name.split("/")[-1]: sha256(model_path(name)) for name in (DETECTOR, RECOGNISER)}
+        return {**weights, self.name: hashlib.sha256(self.name.encode()).hexdigest()}
 
     def read(self, crop: np.ndarray, *, lines: int | None = 1, alphabet: str = "any") -> Transcription:
         """Read a gray or BGR uint8 crop; see grader.ocr.protocol. Raises UsageError for an unknown alphabet."""
@@ -138,6 +150,16 @@ class PPOCR:
         symbols = [s for s in read.symbols if s.text.strip() or s.foreign]
         text = "".join(c.text for c in characters).strip()
         return TextLine(text, confidence.line_confidence(symbols), box, characters), symbols
+
+
+def on_cuda() -> PPOCR:
+    """The engine on an NVIDIA GPU, registered as "ppocr-cuda"."""
+    return PPOCR("cuda")
+
+
+def on_openvino() -> PPOCR:
+    """The engine on OpenVINO, in float32 on the processor, registered as "ppocr-openvino"."""
+    return PPOCR("openvino")
 
 
 def blankness(page: Prepared) -> Transcription | None:

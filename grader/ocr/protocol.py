@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class OCREngine(Protocol):
     """Reads crops. An engine holds its sessions and is used by one thread at a time."""
 
-    name: str  # versioned, e.g. "ppocr-v6-small/1"
+    name: str  # versioned, e.g. "ppocr-v6-small/2"
 
     def models(self) -> dict[str, str]:
         """Name of each weight file → its SHA-256."""

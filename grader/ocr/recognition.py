@@ -18,6 +18,7 @@ import numpy as np
 from grader.ocr.alphabet import Folding, fold, parse
 from grader.ocr.ctc import Symbol, decode, decode_restricted
 from grader.ocr.session import Session
+from grader.providers import Provider
 
 HEIGHT = 48
 NARROWEST = 128
@@ -45,8 +46,8 @@ def network_input(line: np.ndarray) -> tuple[np.ndarray, int]:
 class Recogniser:
     """The recogniser with its vocabulary, which comes with the weights."""
 
-    def __init__(self, weights: Path) -> None:
-        self._session = Session(weights)
+    def __init__(self, weights: Path, provider: Provider = "cpu") -> None:
+        self._session = Session(weights, provider)
         characters = self._session.metadata("character").split("\n")
         self.vocabulary: tuple[str, ...] = ("", *characters, " ")
         self._folding = lru_cache(maxsize=64)(self._fold)

@@ -1,4 +1,4 @@
-"""ONNX Runtime sessions for OCR: one thread, the same bits every time."""
+"""ONNX Runtime sessions for OCR: one thread, the same bits every time on the processor."""
 
 from __future__ import annotations
 
@@ -8,29 +8,18 @@ from typing import Any
 import numpy as np
 
 from grader.errors import ModelError
+from grader.providers import Provider, open_session
 
 
 class Session:
-    """One network with one image input "x" and one output, on the CPU.
+    """One network with one image input "x" and one output, on the processor unless another provider is named.
 
     One thread inside a session: work is spread over pages by worker processes, and a single thread sums in
     a fixed order. No memory arena: lines come in many widths and an arena would keep the largest of each.
     """
 
-    def __init__(self, path: Path) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.enable_cpu_mem_arena = False
-        options.log_severity_level = 3
-        try:
-            self._session: Any = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime raises its own untyped errors
-            raise ModelError(
-                f"{path} cannot be loaded: {error}", "reinstall grader, or restore models/ in the checkout"
-            ) from error
+    def __init__(self, path: Path, provider: Provider = "cpu") -> None:
+        self._session: Any = open_session(path, provider, arena=False)
 
     def metadata(self, key: str) -> str:
         """Custom metadata of the model. Raises ModelError if it has no such key."""
