@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+import pytest
+from hostile import encoded, sheet
+from test_executor import job
 
 from grader.records import PageRef, PageResult
 from grader.run.assignments import Assignments
-from grader.store.leases import Leases
+from grader.run.batch import run_batch
+from grader.run.executor import SerialExecutor
+from grader.run.job import Job
+from grader.store.entry import Entry
+from grader.store.leases import Leases, Leasing
 from grader.store.store import RunStore
 
 PAGES = [PageRef(f"p{n}") for n in range(5)]
@@ -84,3 +93,26 @@ def test_a_lost_worker_gives_its_pages_back(tmp_path: Path) -> None:
         assert work.give("a", 9) == PAGES[1:]
         assert work.lost("a") is None, "a worker that ends between pages costs none of them anything"
         assert work.give("b", 9) == PAGES[1:]
+
+
+class Impatient(SerialExecutor):
+    """Somebody presses Ctrl-C after three pages."""
+
+    def run(self, job: Job, refs: Iterable[PageRef], leases: Leasing) -> Iterator[Entry]:
+        for number, entry in enumerate(super().run(job, refs, leases)):
+            if number == 3:
+                raise KeyboardInterrupt
+            yield entry
+
+
+def test_an_interrupted_run_leaves_no_suspects_and_keeps_what_it_read(tmp_path: Path) -> None:
+    scans, out = tmp_path / "scans", tmp_path / "run"
+    scans.mkdir()
+    for number in range(6):
+        (scans / f"{number}.jpg").write_bytes(encoded(sheet((400, 300), number)))
+    with pytest.raises(KeyboardInterrupt):
+        run_batch(job(tmp_path), [scans], out, Impatient())
+    with RunStore.create(out) as store:
+        assert len(store.done()) == 3
+        assert Leases(store).suspects() == {}
+    assert run_batch(job(tmp_path), [scans], out, SerialExecutor())["resumed_pages"] == 3

@@ -21,7 +21,7 @@ from grader.scoring.numeric import score_numeric
 from grader.scoring.protocol import Scorer
 from grader.scoring.verdict import Verdict
 
-_UNREAD = frozenset(("missing_page", "field_outside", "timed_out", "crashed"))  # nobody saw an answer
+_UNREAD = frozenset(("missing_page", "field_outside", "timed_out", "out_of_memory", "crashed"))  # nobody saw an answer
 
 
 @dataclass(frozen=True)
