@@ -122,4 +122,4 @@ def check(codes: tuple[str, ...]) -> tuple[str, ...]:
 
 def blocking(codes: tuple[str, ...]) -> bool:
     """True if any of the flags keeps an answer from being final without a person."""
-    return any(FLAGS[code].blocks for code in codes)
+    return bool(codes) and any(FLAGS[code].blocks for code in codes)

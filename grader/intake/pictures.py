@@ -227,5 +227,7 @@ def _flat_tail(image: np.ndarray, rows: int) -> bool:
     of the paper before it. Real paper has noise; scanners clip to white and pad with dark, which strong compression
     makes flat, and a drawn background is also at the top."""
     tail, colour = image[-rows:], image[-1, 0]
+    if not np.all(image[-1] == colour):
+        return False
     drawn = bool(np.all(image[0] == colour)) or not 64 < int(np.mean(colour)) < 247
     return len(image) > rows and not drawn and bool(np.all(tail == colour))

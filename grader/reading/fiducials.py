@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, permutations
+from math import dist
 from pathlib import Path
 
 import cv2
@@ -178,12 +179,11 @@ def _quad(contour: np.ndarray) -> np.ndarray | None:
     if full <= 0 or cv2.contourArea(contour) < 0.85 * full:
         return None
     corners = cv2.approxPolyDP(hull, 0.1 * cv2.arcLength(hull, True) / 2, True)
-    if len(corners) != 4:
+    if len(corners) != 4 or cv2.contourArea(corners) <= 0.82 * full:
         return None
-    corners = corners.reshape(4, 2).astype(np.float64)
-    kept = cv2.contourArea(corners.astype(np.float32)) / full
-    sides = np.linalg.norm(corners - np.roll(corners, 1, axis=0), axis=1)
-    return corners if kept > 0.82 and sides.min() > 0.55 * sides.max() else None
+    points = corners.reshape(4, 2).tolist()
+    sides = [dist(one, other) for one, other in zip(points, points[1:] + points[:1], strict=True)]
+    return np.array(points, np.float64) if min(sides) > 0.55 * max(sides) else None
 
 
 # --- fitting the page -----------------------------------------------------------------------------------

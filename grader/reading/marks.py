@@ -261,8 +261,8 @@ def _styles(plan: Layout) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return low, high, styles == "fill"
 
 
-def _verdicts(measured: _Measured, limits: _Limits) -> list[bool | None]:
-    """Of each bubble: True marked, False blank, None neither for certain."""
+def _verdicts(measured: _Measured, limits: _Limits) -> tuple[np.ndarray, np.ndarray]:
+    """Which bubbles are marked and which blank for certain (n bool each); the rest are neither."""
     ample, unclear = measured.ample, measured.unclear
     deep = ~ample | (measured.depth >= max(_FAINTEST, _SHALLOW * measured.ink))
     wide = ~limits.fills | ~ample | (measured.cover >= limits.marked)  # where only fills count, strokes do not
@@ -272,7 +272,7 @@ def _verdicts(measured: _Measured, limits: _Limits) -> list[bool | None]:
     marked = (dark | thin) & ~unclear
     spotted = ample & (measured.cover >= limits.blank) & (measured.tone >= limits.tone.blank / 2)
     blank = (measured.tone < limits.tone.marked) & ~spotted & ~unclear
-    return [True if m else False if b else None for m, b in zip(marked.tolist(), blank.tolist(), strict=True)]
+    return marked, blank & ~marked
 
 
 def _confidences(measured: _Measured, limits: _Limits) -> list[float]:
@@ -286,7 +286,8 @@ def _confidences(measured: _Measured, limits: _Limits) -> list[float]:
 
 
 class _Judged(NamedTuple):
-    """The verdicts on all bubbles, a list each. residue: it is blank but not clean. bubbles: as reported."""
+    """The verdicts on all bubbles, a list each. residue: it is blank but not clean. bubbles: as reported. odd: the
+    indices of those that have something to them: the rest, nearly all, are marked or blank and nothing else."""
 
     marked: list[bool | None]
     residue: list[bool]
@@ -294,20 +295,24 @@ class _Judged(NamedTuple):
     outside: list[bool]
     confidence: list[float]
     bubbles: list[Bubble]
+    odd: frozenset[int]
 
 
 def _judge(plan: Layout, patches: Patches, measured: _Measured, struck: np.ndarray) -> _Judged:
     limits = _limits(plan, measured)
-    marked = _verdicts(measured, limits)
-    residues = (measured.tone > limits.tone.blank).tolist()
+    marked, blank = _verdicts(measured, limits)
+    residue = blank & (measured.tone > limits.tone.blank)
+    odd = ~(marked | blank) | residue | struck | patches.outside
+    states = [True if m else False if b else None for m, b in zip(marked.tolist(), blank.tolist(), strict=True)]
     darkness = measured.solid.astype(np.float64).round(4).tolist()
     return _Judged(
-        marked,
-        [residue and verdict is False for residue, verdict in zip(residues, marked, strict=True)],
+        states,
+        residue.tolist(),
         struck.tolist(),
         patches.outside.tolist(),
         _confidences(measured, limits),
-        list(map(Bubble, *_names(plan), darkness, marked)),
+        list(map(Bubble, *_names(plan), darkness, states)),
+        frozenset(np.flatnonzero(odd).tolist()),
     )
 
 
@@ -319,13 +324,15 @@ def _reading(field: MarksField, positions: list[list[int]], judged: _Judged, box
     reported: list[Bubble] = []
     for here in positions:
         chosen = [n for n in here if marked[n]]
-        doubtful = _doubtful(here, chosen, judged)
-        flags += _position_flags(here, chosen, doubtful, judged, field.multiple)
         parts.append("".join([bubbles[n].label for n in chosen]))
+        if len(chosen) > 1 and not field.multiple:
+            flags.append("multiple_marks")
+        if judged.odd.isdisjoint(here):
+            reported += [bubbles[n] for n in here]
+            continue
+        doubtful = _doubtful(here, chosen, judged)
+        flags += _position_flags(here, chosen, doubtful, judged)
         reported += [bubbles[n]._replace(marked=None) if n in doubtful else bubbles[n] for n in here]
-    every = [n for here in positions for n in here]
-    if any(judged.outside[n] for n in every):
-        flags.append("field_outside")
     value = "".join(parts)
     if value and "" in parts:
         value = "".join(part or GAP for part in parts)
@@ -333,7 +340,7 @@ def _reading(field: MarksField, positions: list[list[int]], judged: _Judged, box
             flags.append("mark_doubtful")
         if field.role == "other":
             value = value.rstrip(GAP)
-    confidence = min([judged.confidence[n] for n in every])
+    confidence = min([judged.confidence[n] for here in positions for n in here])
     return Reading(field.id, "marks", value, confidence, check(tuple(flags)), box, tuple(reported))
 
 
@@ -361,14 +368,12 @@ def _doubtful(here: list[int], chosen: list[int], judged: _Judged) -> list[int]:
     return [n for n in here if judged.marked[n] is None or (judged.residue[n] and not chosen)]
 
 
-def _position_flags(
-    here: list[int], chosen: list[int], doubtful: list[int], judged: _Judged, multiple: bool
-) -> list[str]:
+def _position_flags(here: list[int], chosen: list[int], doubtful: list[int], judged: _Judged) -> list[str]:
     flags = ["mark_doubtful"] if doubtful else []
     if chosen and any(judged.residue[n] for n in here):
         flags.append("erased")
-    if len(chosen) > 1 and not multiple:
-        flags.append("multiple_marks")
+    if any(judged.outside[n] for n in here):
+        flags.append("field_outside")
     if any(judged.struck[n] for n in chosen):
         flags.append("cancelled")
     return flags

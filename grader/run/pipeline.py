@@ -177,8 +177,12 @@ def responses_of(page_form: PageForm, readings: Sequence[Reading], candidate: st
 
 
 def _response(candidate: str, item: str, parts: Sequence[Reading], between: str) -> Response:
+    if len(parts) == 1:
+        (part,) = parts
+        text = between.join(part.value.splitlines())
+        return Response(candidate, item, text, part.confidence, part.flags, part.transcription)
     flags = tuple(dict.fromkeys(flag for part in parts for flag in part.flags))
-    if len(parts) > 1 and any(part.value for part in parts):
+    if any(part.value for part in parts):
         flags = tuple(flag for flag in flags if flag != "blank")  # one empty part does not make a blank answer
     return Response(
         candidate,
@@ -186,7 +190,6 @@ def _response(candidate: str, item: str, parts: Sequence[Reading], between: str)
         "\n".join(between.join(part.value.splitlines()) for part in parts),
         min(part.confidence for part in parts),
         flags,
-        parts[0].transcription if len(parts) == 1 else None,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from grader.exam.exam import ChoiceItem, MultiChoiceItem
 from grader.scoring.verdict import Verdict
@@ -38,12 +39,13 @@ def score_multi_choice(item: MultiChoiceItem, text: str) -> Verdict:
     return Verdict(mark, "rule:multi_choice/1")
 
 
-def _chosen(text: str, options: str) -> tuple[set[str], bool]:
+@lru_cache(maxsize=4096)
+def _chosen(text: str, options: str) -> tuple[frozenset[str], bool]:
     """The options that a text names, and whether it says anything else."""
     # A lead-in is only one if options follow it: with the options TF, or 对错, a word can be the answer.
     bare = _LEAD.sub("", text.strip())
     labels = {_option(c, options) for c in _SEPARATORS.sub("", unicodedata.normalize("NFKC", bare)).upper()}
-    return labels & set(options), bool(labels - set(options))
+    return frozenset(labels & set(options)), bool(labels - set(options))
 
 
 def _option(character: str, options: str) -> str:
