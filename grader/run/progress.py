@@ -11,6 +11,7 @@ from typing import Literal
 from grader.store.entry import Entry
 
 _LATELY = 30.0  # seconds that the recent rate looks back
+_SHOWN_APART = 0.1  # seconds between two shows: each costs the parent as much as a page does
 _APART = 0.5  # seconds between two moments that are remembered for it
 _BUSY = 0.9  # share of their time from which workers were not kept waiting
 _MUCH = 0.2  # share of the workers' time from which the scans' disk or network was waited for
@@ -86,12 +87,16 @@ class Tracker:
         self._moments: deque[tuple[float, int]] = deque([(self._start, 0)])
 
     def shown(self, entries: Iterable[Entry], show: Callable[[Progress], None]) -> Iterator[Entry]:
-        """The entries as they come, each counted and shown once it has been taken."""
+        """The entries as they come, each counted; shown a few times a second, and at the end."""
         show(self.progress())
+        shown = self._last
         for entry in entries:
             self.page(entry)
             yield entry
-            show(self.progress())
+            if self._last - shown >= _SHOWN_APART:
+                show(self.progress())
+                shown = self._last
+        show(self.progress())
 
     def page(self, entry: Entry) -> None:
         """One page came back."""
