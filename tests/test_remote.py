@@ -259,6 +259,30 @@ def test_a_report_draws_on_scans_of_a_storage(job: Job, storage: Storage, tmp_pa
     assert "s3://exam/scans/page-2.png" in lost[0]
 
 
+def test_a_storage_that_is_gone_is_asked_once_by_replay_and_report(
+    job: Job, storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from grader.report.scans import write_annotated
+
+    storage.put_folder(job.form_folder / "scans", "scans")
+    run_batch(job, ["s3://exam/scans"], tmp_path / "run", SerialExecutor())
+    pauses: list[float] = []
+    monkeypatch.setattr(remote, "_PAUSES", (0.1,))
+    monkeypatch.setattr(remote, "sleep", pauses.append)
+    storage.stop()
+    try:
+        with RunStore.open(tmp_path / "run") as store:
+            replayed = list(replay(store))
+            assert len(pauses) == 1
+            drawn, lost = write_annotated(store, job.exam, job.form, tmp_path / "report", "en")
+    finally:
+        storage.start()
+    assert len(replayed) == 40
+    assert all(one.same and one.source == "crops" for one in replayed)
+    assert (drawn, len(lost), len(pauses)) == (0, 5, 2)
+    assert all("does not answer" in line for line in lost)
+
+
 def test_marks_are_read_from_a_storage_too(job: Job, storage: Storage, tmp_path: Path) -> None:
     storage.put_folder(job.form_folder / "scans", "scans")
     form, out = job.form_folder / "form.json", tmp_path / "marks.csv"

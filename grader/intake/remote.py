@@ -10,13 +10,13 @@ from __future__ import annotations
 import io
 import os
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, lru_cache, partial
 from queue import Empty, SimpleQueue
 from threading import Thread
+from time import sleep
 from typing import Any, BinaryIO, TypeVar
 from urllib.parse import urlsplit
 
@@ -168,7 +168,7 @@ def _answer(url: str, ask: Callable[[Any, str], T], seconds: float | None = None
             _made.cache_clear()  # a connection that broke is of no use to the next try
             if pause is None:
                 raise SilentError(0, f"the storage does not answer ({type(error).__name__})") from None
-        time.sleep(pause)
+        sleep(pause)
     raise AssertionError
 
 

@@ -13,6 +13,8 @@ from typing import Literal
 from grader.errors import PageError, StoreError
 from grader.exam.form import TextField
 from grader.flags import check
+from grader.intake.remote import is_silence
+from grader.intake.source import is_url
 from grader.records import Mark, PageRef, PageResult, Reading
 from grader.run.pipeline import PageReader, reader_for, responses_of
 from grader.run.refresh import stored_job
@@ -45,12 +47,18 @@ def replay(store: RunStore, candidate: str | None = None, item: str | None = Non
     job = stored_job(store)
     reader = reader_for(job)
     _same_models(store, reader)
+    silent = False  # a storage that did not answer once is not asked again
     pages = [PageRef(row.file, row.page) for row in store.ledger() if row.outcome in {"read", "unmatched"} and row.file]
     for _, record in store.page_events(pages):
         stored = record.result
         if stored.registration is None or (candidate is not None and not _is_of(stored, candidate)):
             continue
-        result = _from_scan(reader, record)
+        result = None
+        if not (silent and is_url(stored.ref.file)):
+            try:
+                result = _from_scan(reader, record)
+            except PageError as error:
+                silent = silent or is_silence(error)
         source: Source = "scan" if result else "crops"
         marks = result.marks if result else _from_crops(reader, store, record)
         # the roster is not stored, so whose page it is comes from the record; what was read does not depend on it
@@ -76,11 +84,8 @@ def _from_scan(reader: PageReader, record: PageRecord) -> PageResult | None:
     from grader.reading.page import open_page
 
     stored = record.result
-    try:
-        page = open_page(stored.ref, reader.job.form, reader.job.settings.pdf_dpi)
-        return reader.read_page(page) if page.sha256 == stored.sha256 else None
-    except PageError:
-        return None
+    page = open_page(stored.ref, reader.job.form, reader.job.settings.pdf_dpi)
+    return reader.read_page(page) if page.sha256 == stored.sha256 else None
 
 
 def _from_crops(reader: PageReader, store: RunStore, record: PageRecord) -> tuple[Mark, ...]:
