@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager, redirect_stdout
 
@@ -18,6 +19,7 @@ from grader.errors import UsageError
 log = logging.getLogger(__name__)
 
 _JOIN = "start Ray on the coordinator's machine as the cluster's head or a node of it; see grader/run/CLUSTER.md"
+_KNOCK_SECONDS = 10.0
 
 
 @contextmanager
@@ -28,6 +30,7 @@ def connected(address: str) -> Iterator[None]:
     """
     if "://" in address:
         raise UsageError(f"{address} is the address of a Ray client", f"give HOST:PORT; {_JOIN}")
+    _knock(address)
     with redirect_stdout(_ToLog()):  # Ray tells what befell its workers on stdout, which is for data
         try:
             # Ray makes nodes import from where it is started, which could be a folder of scans, or of other code
@@ -40,6 +43,17 @@ def connected(address: str) -> Iterator[None]:
             yield
         finally:
             ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raise UsageError where nobody listens: Ray itself tries for minutes."""
+    host, colon, port = address.rpartition(":")
+    if not colon:
+        return
+    try:
+        socket.create_connection((host, int(port)), _KNOCK_SECONDS).close()
+    except (OSError, ValueError) as error:
+        raise UsageError(f"nothing answers at {address}: {error}", _JOIN) from error
 
 
 def first_line(error: Exception) -> str:
