@@ -101,19 +101,20 @@ def _one(executor: str, workers: str, address: str, folder: str) -> dict[str, fl
     engine = registry.create("executor", executor, workers=int(workers), **where)
     root = Path(folder)
     job = Job(exam(), load_form(root / "form.json"), root)
-    times: list[float] = []
+    moments: list[tuple[float, int]] = []  # when so many pages were done
 
     def show(progress: Progress) -> None:
-        if progress.done > len(times):
-            times.append(time.perf_counter())
+        if progress.done:
+            moments.append((time.perf_counter(), progress.done))
 
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as out:
         summary = run_batch(job, [root / "scans"], Path(out), engine, show)
     assert summary["counts"]["rejected"] == 0, summary["counts"]
+    (begun, before), (ended, after) = next(m for m in moments if m[1] >= _WARM), moments[-1]
     return {
-        "pages_per_s": (len(times) - _WARM) / (times[-1] - times[_WARM - 1]),
-        "start_s": times[0] - start,
+        "pages_per_s": (after - before) / (ended - begun),
+        "start_s": moments[0][0] - start,
         "coordinator_s": time.process_time(),
         "peak_mib": summary["peak_memory"] / 2**20,
     }

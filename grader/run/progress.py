@@ -87,16 +87,15 @@ class Tracker:
         self._moments: deque[tuple[float, int]] = deque([(self._start, 0)])
 
     def shown(self, entries: Iterable[Entry], show: Callable[[Progress], None]) -> Iterator[Entry]:
-        """The entries as they come, each counted; shown a few times a second, and at the end."""
+        """The entries as they come, each counted; shown a few times a second, and with the last page."""
         show(self.progress())
         shown = self._last
         for entry in entries:
             self.page(entry)
             yield entry
-            if self._last - shown >= _SHOWN_APART:
+            if self._last - shown >= _SHOWN_APART or self._earlier + self._came >= self._total:
                 show(self.progress())
                 shown = self._last
-        show(self.progress())
 
     def page(self, entry: Entry) -> None:
         """One page came back."""
