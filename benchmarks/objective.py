@@ -9,7 +9,8 @@ ten minutes; making a page takes 0.2 s.
 Two processes decode (cv2.imdecode alone, of bytes read before), then `grader run --workers 2` reads all pages, then a
 fifth of them, in turns. Time and processor time for a page are the difference between the two runs by the difference
 in pages: everything that grows with the batch is in it, from listing the files to results.csv, and start-up is not,
-which is quoted beside it. Processor time says the same on a machine that others use too. "busy" is the processor time of all processes of the run by its wall time and two cores.
+which is quoted beside it. Processor time says nearly the same on a machine that others use too. "busy" is the
+processor time of all processes of the run by its wall time and two cores.
 Stages are the run's own, with the stages of both workers added up; "collecting" is what is left of the processor time:
 the parent's part and what workers do between pages. --growth reads that many pages once.
 """
