@@ -43,7 +43,7 @@ class Night:
         self.common = [str(folder / "exam.yaml"), "--form", str(folder / "form.json"), "--scans", str(scans)]
         self.calm = folder / "calm"
         with Run([*self.common, "--workers", "2"], self.calm) as run:
-            assert run.process.wait(120) in (0, 1), run.said()
+            assert run.process.wait(300) in (0, 1), run.said()
         assert journaled(self.calm) == _PAGES
 
 
@@ -77,7 +77,7 @@ def test_workers_and_coordinators_killed_power_cut_and_pages_that_never_end(
         cut_power(out / "run.sqlite", rng)
     assert min(held) < 35, "a cut that loses nothing is none"
     with Run(command, out) as run:
-        assert run.process.wait(120) == 1, run.said()
+        assert run.process.wait(300) == 1, run.said()
     assert differences(out, night.calm, without=frozenset(night.bombs)) == []
     reasons = {row[0]: row[2:4] for row in contents(out)["ledger.csv"]}
     assert {file: reasons[file] for file in night.bombs} == {
@@ -97,7 +97,7 @@ def test_a_full_disk_is_waited_for(night: Night, tmp_path: Path) -> None:
                 assert held < _PAGES
                 ballast.unlink()
                 assert run.wait_for(lambda: "there is room again" in run.said())
-                assert run.process.wait(120) in (0, 1), run.said()
+                assert run.process.wait(300) in (0, 1), run.said()
             assert differences(out, night.calm) == []
     except PermissionError as error:
         pytest.skip(str(error))
@@ -121,7 +121,7 @@ def test_waiting_for_room_ends_with_a_message_or_an_interrupt_and_resumes(night:
                 assert run.process.wait(30) == 130
             ballast.unlink()
             with Run(night.common, out) as run:
-                assert run.process.wait(120) in (0, 1), run.said()
+                assert run.process.wait(300) in (0, 1), run.said()
             assert differences(out, night.calm) == []
     except PermissionError as error:
         pytest.skip(str(error))
