@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote, unquote
 
 _PREFIX = "G1"
@@ -31,6 +32,7 @@ class PageCode:
         return f"{body}.{_check(body)}"
 
 
+@lru_cache(maxsize=64)  # several stages ask about the same page
 def parse(text: str) -> PageCode | None:
     """The page code in `text`, or None where it is not one of ours or its check fails."""
     parts = text.split(".")

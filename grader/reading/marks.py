@@ -22,7 +22,7 @@ from grader.exam.form import MarksField, PageForm
 from grader.flags import check
 from grader.reading.kept import by_identity
 from grader.reading.patches import Layout, Patches, View, details, layout, sample, view, whole
-from grader.reading.tone import ToneLimits, local_tone, tone_limits
+from grader.reading.tone import ToneLimits, local_tone, median, tone_limits
 from grader.records import Box, Bubble, Page, Reading, Registration
 
 GAP = "_"  # stands for an empty position among filled ones
@@ -139,13 +139,13 @@ def _measure(plan: Layout, patches: Patches, printed: np.ndarray) -> _Measured:
     added = patches.darkness - printed
     inner = patches.inner
     tone = _mean(added, inner)
-    palest = tone <= np.median(tone)
+    palest = tone <= median(tone)
     base, spread = _centre(tone[palest])
     depth = np.zeros_like(tone)
     inked = np.flatnonzero(tone > base + 0.02)  # the darkest ink matters only where there is some
     depth[inked] = _top(added[inked, ::2, ::2], inner[inked, ::2, ::2])  # every other sample will do
     candidates = tone > base + max(0.04, 6 * spread)
-    ink = float(np.median(depth[candidates])) if candidates.any() else 0.5
+    ink = median(depth[candidates]) if candidates.any() else 0.5
     blanks = np.flatnonzero(palest)[:40]
     paper = (inner[blanks] > 0) & (printed[blanks] < (_PRINT if plan.measured else np.inf))
     noise = float(np.clip(added[blanks], -0.2, 0.2)[paper].std()) if paper.any() else 0.0
@@ -189,8 +189,8 @@ def _top(added: np.ndarray, inner: np.ndarray) -> np.ndarray:
 
 def _centre(values: np.ndarray) -> tuple[float, float]:
     """Median and robust standard deviation."""
-    middle = float(np.median(values))
-    return middle, 1.4826 * float(np.median(np.abs(values - middle)))
+    middle = median(values)
+    return middle, 1.4826 * median(np.abs(values - middle))
 
 
 def _struck(seen: View, plan: Layout, measured: _Measured, printed: np.ndarray) -> np.ndarray:
@@ -244,7 +244,7 @@ def _corners(plan: Layout, rows: int, columns: int) -> np.ndarray:
 
 def _limits(plan: Layout, measured: _Measured) -> _Limits:
     """Limits of this sheet: never below the fixed ones, wider where blank bubbles scatter."""
-    palest = measured.tone <= np.median(measured.tone)
+    palest = measured.tone <= median(measured.tone)
     base, spread = _centre(measured.cover[palest])
     base = min(base, 0.25)  # print inside a bubble covers no more; else most bubbles are marked
     low, high, fills = _styles(plan)

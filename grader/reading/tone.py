@@ -60,12 +60,19 @@ def _neighbours(plan: Layout) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def tone_limits(tone: np.ndarray) -> ToneLimits:
     """The limits of this sheet, from all its bubbles."""
     pale = tone[tone < 0.06]
-    middle = float(np.median(pale)) if len(pale) else 0.0
-    spread = 1.4826 * float(np.median(np.abs(pale - middle))) if len(pale) else 0.0
+    middle = median(pale) if len(pale) else 0.0
+    spread = 1.4826 * median(np.abs(pale - middle)) if len(pale) else 0.0
     dark = tone[tone > max(_CLEAR, _SPREADS[1] * spread)]
-    typical = float(np.median(dark)) if len(dark) >= _FEW else 0.0
+    typical = median(dark) if len(dark) >= _FEW else 0.0
     low, high = (
         max(least, share * typical, spreads * spread)
         for least, share, spreads in zip((_LEAST, _CLEAR), _SHARES, _SPREADS, strict=True)
     )
     return ToneLimits(middle + low, middle + high)
+
+
+def median(values: np.ndarray) -> float:
+    """The median of some hundred values, for a tenth of what np.median costs on so few."""
+    ordered = np.sort(values)
+    middle = len(ordered) // 2
+    return float(ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2)
