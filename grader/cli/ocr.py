@@ -15,7 +15,7 @@ from grader.errors import ExitCode
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Rows are written here (JSON Lines).")
 @click.option("--line", is_flag=True, help="Each image is one line of text; no lines are looked for.")
-@click.option("--engine", default="ppocr", show_default=True, help="OCR engine: ppocr, ppocr-openvino, ppocr-cuda or paddleocr.")
+@click.option("--engine", default="ppocr", show_default=True, help="ppocr, ppocr-openvino, ppocr-cuda or paddleocr.")
 @click.option(
     "--alphabet",
     default="any",
