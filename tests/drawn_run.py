@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import cv2
@@ -10,7 +11,30 @@ from drawn import draw, sheet_form
 from exams import CHOICE, make_exam
 
 from grader.exam.form import Form, MarksField
+from grader.records import PageRef
+from grader.run.executor import SerialExecutor
 from grader.run.job import Job
+from grader.store.entry import Entry
+from grader.store.leases import Leasing
+
+
+class Meanwhile(SerialExecutor):
+    """Reads in this process; after so many pages something happens, once."""
+
+    def __init__(self, after: int, happens: Callable[[], object]) -> None:
+        super().__init__()
+        self._left, self._happens = after, happens
+
+    def run(self, job: Job, refs: Iterable[PageRef], leases: Leasing) -> Iterator[Entry]:
+        entries = super().run(job, refs, leases)
+        while True:
+            if self._left == 0:
+                self._happens()
+            self._left -= 1
+            entry = next(entries, None)
+            if entry is None:
+                return
+            yield entry
 
 
 def paper(exam: str = "test-exam", items: int = 8, written: bool = False) -> Form:

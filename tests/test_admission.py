@@ -12,7 +12,7 @@ import cv2
 import hostile
 import numpy as np
 import pytest
-from drawn_run import filled, make_job, paper
+from drawn_run import Meanwhile, filled, make_job, paper
 from exams import CHOICE, make_exam
 from faults import small_disk
 
@@ -34,7 +34,6 @@ from grader.run.admission import (
 from grader.run.batch import run_batch
 from grader.run.executor import LocalExecutor, SerialExecutor
 from grader.run.job import Job
-from grader.run.progress import Progress
 from grader.store.entry import entry_of
 from grader.store.store import RunStore
 
@@ -221,12 +220,11 @@ def test_results_of_the_sample_are_kept_and_read_once(job: Job, tmp_path: Path) 
 def test_good_pages_are_kept_as_soon_as_a_few_were_seen(job: Job, tmp_path: Path) -> None:
     scans, out = batch(tmp_path / "scans", sheets(FORM, 12)), tmp_path / "run"
 
-    def interrupt(progress: Progress) -> None:
-        if progress.done == 5:
-            raise KeyboardInterrupt
+    def interrupt() -> None:
+        raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_batch(job, [scans], out, SerialExecutor(), interrupt, admission=True)
+        run_batch(job, [scans], out, Meanwhile(5, interrupt), admission=True)
     with RunStore.open(out) as store:
         assert len(store.done()) >= 4
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import hostile
 import pytest
-from drawn_run import make_job
+from drawn_run import Meanwhile, make_job
 
 pytest.importorskip("s3fs", reason="s3fs is not installed (pip install 'grader[remote]')")
 pytest.importorskip("moto", reason="moto is not installed (pip install 'grader[dev]')")
@@ -31,7 +31,6 @@ from grader.run.batch import run_batch
 from grader.run.executor import SerialExecutor
 from grader.run.job import Job
 from grader.run.patience import Patience
-from grader.run.progress import Progress
 from grader.run.reachable import StorageLostError
 from grader.run.replay import replay
 from grader.store.store import RunStore
@@ -304,11 +303,8 @@ def test_a_scan_that_was_replaced_after_its_reading_is_named(job: Job, storage: 
 def test_a_file_that_goes_away_costs_its_row(job: Job, storage: Storage, tmp_path: Path) -> None:
     storage.put_folder(job.form_folder / "scans", "scans")
 
-    def remove_one(progress: Progress) -> None:
-        if progress.done == 1:
-            storage.remove("scans/page-4.png")
-
-    summary = run_batch(job, ["s3://exam/scans"], tmp_path / "run", SerialExecutor(), remove_one)
+    executor = Meanwhile(1, lambda: storage.remove("scans/page-4.png"))
+    summary = run_batch(job, ["s3://exam/scans"], tmp_path / "run", executor)
     assert (summary["counts"]["read"], summary["counts"]["rejected"]) == (4, 1)
     (row,) = [row for row in table(tmp_path / "run" / "ledger.csv") if row["outcome"] != "read"]
     assert (row["file"], row["reason"]) == ("s3://exam/scans/page-4.png", "unreadable_file")
@@ -320,13 +316,9 @@ def test_an_outage_stops_the_run_and_the_same_command_goes_on(
     monkeypatch.setattr(remote, "_PAUSES", (0.1,))
     storage.put_folder(job.form_folder / "scans", "scans")
 
-    def end(progress: Progress) -> None:
-        if progress.done == 2:
-            storage.stop()
-
     try:
         with pytest.raises(StorageLostError, match="does not answer") as lost:
-            run_batch(job, ["s3://exam/scans"], tmp_path / "run", SerialExecutor(), end)
+            run_batch(job, ["s3://exam/scans"], tmp_path / "run", Meanwhile(2, storage.stop))
     finally:
         storage.start()
     assert lost.value.exit_code == ExitCode.INTERRUPTED
@@ -343,16 +335,13 @@ def test_a_shorter_outage_is_waited_for_and_costs_no_page(
     storage.put_folder(job.form_folder / "scans", "scans")
     said: list[str] = []
 
-    def end(progress: Progress) -> None:
-        if progress.done == 2 and not said:
-            storage.stop()
-
     def say(text: str) -> None:
         said.append(text)
         if len(said) == 1:
             storage.start()
 
-    summary = run_batch(job, ["s3://exam/scans"], tmp_path / "run", SerialExecutor(), end, Patience(60, say))
+    executor = Meanwhile(2, storage.stop)
+    summary = run_batch(job, ["s3://exam/scans"], tmp_path / "run", executor, patience=Patience(60, say))
     assert summary["counts"]["read"] == 5
     assert "waiting up to 1 minutes" in said[0]
     assert said[1:] == ["the storage answers again: going on"]
@@ -363,12 +352,8 @@ def test_a_storage_that_lists_pages_and_gives_none_stops_the_run(job: Job, stora
     for number in range(20):
         storage.put(f"scans/{number}.png", page)
 
-    def remove_all(progress: Progress) -> None:
-        if progress.done == 0:
-            storage.clear()
-
     with pytest.raises(StorageLostError, match="gave none of 16 pages"):
-        run_batch(job, ["s3://exam/scans"], tmp_path / "run", SerialExecutor(), remove_all)
+        run_batch(job, ["s3://exam/scans"], tmp_path / "run", Meanwhile(0, storage.clear))
     with RunStore.open(tmp_path / "run") as store:
         assert store.done() == {}
 
