@@ -110,11 +110,12 @@ def listing(root: str) -> dict[str, Stat]:
     UsageError for a URL that holds a secret or that no installed package understands.
     """
     _check_no_secret(root)
+    top = _system(root)[1].rstrip("/")
     try:
         found = _answer(root, lambda system, path: system.find(path, detail=True), _LISTING_SECONDS)
     except OSError as error:
         raise StorageError(f"{root}: {error.strerror}", f"correct the URL, or {_LOGIN}") from error
-    base, top, states = root.rstrip("/"), _system(root)[1].rstrip("/"), {}
+    base, states = root.rstrip("/"), {}
     for path, info in found.items():
         rest = path.removeprefix(top).removeprefix("/")
         if info.get("type") == "file" and not path.endswith("/"):  # some storages write a file for a folder
@@ -155,13 +156,13 @@ def _head(url: str, length: int) -> bytes:
 
 
 def _answer(url: str, ask: Callable[[Any, str], T], seconds: float | None = None) -> T:
-    """What a storage answers to `ask`(file system, path). Raises RefusedError, SilentError, UsageError."""
+    """What a storage answers to `ask`(file system, path). Raises RefusedError, SilentError."""
     for pause in (*_PAUSES, None):
         try:
             system, path = _system(url)
             return _within(seconds or _ANSWER_SECONDS, partial(ask, system, path))
-        except UsageError:
-            raise
+        except UsageError as error:  # told when the files were listed; here by a machine that lacks the package
+            raise RefusedError(0, error.message) from error
         except Exception as error:  # packages raise what they like
             if why := _refusal(error):
                 raise RefusedError(0, why) from None
