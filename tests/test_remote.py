@@ -212,10 +212,10 @@ def test_a_secret_in_a_url_is_refused_and_not_repeated(url: str) -> None:
 def test_unknown_storages_are_refused() -> None:
     with pytest.raises(UsageError, match="foo://"):
         list_pages(["foo://bar/baz"])
-    with pytest.raises(UsageError, match="a package that reads gs:// is not installed"):
-        list_pages(["gs://bucket/scans"])
-    with pytest.raises(PageError, match="a package that reads gs:// is not installed") as lacking:
-        load_page(PageRef("gs://bucket/scans/1.jpg"))  # listed by another machine, which has it
+    with pytest.raises(UsageError, match="a package that reads wandb:// is not installed"):
+        list_pages(["wandb://bucket/scans"])
+    with pytest.raises(PageError, match="a package that reads wandb:// is not installed") as lacking:
+        load_page(PageRef("wandb://bucket/scans/1.jpg"))  # listed by another machine, which has it
     assert lacking.value.reason == "unreadable_file"
 
 
