@@ -26,6 +26,7 @@ from ray_nodes import Node, TwoNodes, stopped, waited_for
 
 import grader
 from grader.demo.simulate import simulate_batch
+from grader.errors import ExitCode
 from grader.paper.sheets import print_sheets
 from grader.records import PageRef, PageResult
 from grader.run.job import Job
@@ -200,6 +201,21 @@ def test_a_coordinator_that_is_killed_goes_on_when_it_is_started_again(
     with Run(nodes, batch, tmp_path / "run") as again:
         again.end()
     assert json.loads((run.out / "run.json").read_text())["resumed_pages"] == read
+
+
+def test_a_head_that_dies_ends_the_run_in_words_and_it_goes_on_when_the_cluster_is_back(
+    nodes: TwoNodes, batch: Batch, tmp_path: Path
+) -> None:
+    with Run(nodes, batch, tmp_path / "run") as run:
+        run.midway(nodes.head, nodes.other)
+        nodes.head.kill()
+        run.process.communicate(timeout=120)
+        assert run.process.returncode == ExitCode.INTERRUPTED, run.said
+        assert "run the same command again: it goes on where it was" in run.said
+    nodes.other.kill()
+    nodes.up()
+    with Run(nodes, batch, tmp_path / "run") as again:
+        again.end()
 
 
 def refused(nodes: TwoNodes, batch: Batch, out: Path) -> str:

@@ -26,13 +26,14 @@ from grader.run.executor import Reader
 from grader.run.job import Job
 from grader.run.node import Agent, Expected, Report
 from grader.run.parcel import Parcel
-from grader.run.ray_connection import first_line
+from grader.run.ray_connection import GO_ON, ClusterLostError, first_line, silence
 from grader.run.watch import Limits
 
 log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 2.0  # between looks for nodes that joined or left
 _SILENCE_SECONDS = 30.0  # an agent answers twice a second; one that does not for so long is gone
+_HEAD_SECONDS = 20.0  # for the head to answer, before the run ends
 _WAIT_SECONDS = 180.0  # for a node that can read, before the run ends
 _AHEAD_SECONDS = 1.0  # work that lies at an agent: twice what it does between two answers ...
 _AHEAD_PAGES = (2, 64)  # ... and in pages: at least and at most
@@ -112,7 +113,9 @@ class Cluster:
         self._reader = reader
         self._workers = workers
         self._nodes: dict[str, Node] = {}
+        self._head: str = ray.get_runtime_context().gcs_address
         self._looked = 0.0
+        self._heard = time.monotonic()  # from the head
         self._useful = time.monotonic()  # when there was an agent last
         self._made = 0
         self.agents: dict[Any, RemoteAgent] = {}  # by the call under way
@@ -121,7 +124,7 @@ class Cluster:
     def wait(self, seconds: float) -> list[RemoteAgent]:
         """Agents whose answer is there, after at most that long. Looks after nodes meanwhile.
 
-        Raises GraderError where no node can read, or none could for a while.
+        Raises ClusterLostError where the head does not answer, no node can read, or none could for a while.
         """
         self._look()
         calls = list(self.agents)
@@ -149,12 +152,12 @@ class Cluster:
             if agent.silent:
                 log.warning("nothing is heard of node %s; others read its pages", agent.node.address)
             del self.agents[agent.call]
-            agent.end()
+            self._end(agent)
         return gone
 
     def dead(self, agent: RemoteAgent, error: RayError) -> None:
         """An agent whose answer was an error: it is replaced, unless its node only makes more of them."""
-        agent.end()
+        self._end(agent)
         node = agent.node
         log.warning("an agent of node %s is gone (%s); others read its pages", node.address, first_line(error))
         node.short_lives += agent.pages == 0
@@ -170,15 +173,25 @@ class Cluster:
             node.check = self._ask(node)
 
     def end(self) -> None:
-        """End every agent."""
+        """End every agent; those of a head that is gone end by themselves."""
         self._weigh()
         for agent in self.agents.values():
+            self._end(agent)
+
+    def _end(self, agent: RemoteAgent) -> None:
+        if not silence(self._head):  # or the word would be waited for
             agent.end()
 
     def _look(self) -> None:
         if time.monotonic() - self._looked < _LOOK_SECONDS:
             return
         self._looked = time.monotonic()
+        if why := silence(self._head):
+            if time.monotonic() - self._heard > _HEAD_SECONDS:
+                what = f"the head of the Ray cluster, {self._head}, does not answer any more: {why}"
+                raise ClusterLostError(what, GO_ON)
+            return
+        self._heard = time.monotonic()
         alive = {found["NodeID"]: found for found in ray.nodes() if found["Alive"]}
         for id_ in self._nodes.keys() - alive.keys():
             node = self._nodes.pop(id_)
@@ -236,12 +249,12 @@ class Cluster:
         log.warning("node %s is not used: %s", node.address, reason)
 
     def _check_hope(self) -> None:
-        """Raise GraderError where nobody reads and nobody will."""
+        """Raise ClusterLostError where nobody reads and nobody will."""
         reasons = [f"node {node.address}: {node.refused}" for node in self._nodes.values() if node.refused]
         hopeless = bool(reasons) and len(reasons) == sum(node.cpus > 0 for node in self._nodes.values())
         if not self.agents and (hopeless or time.monotonic() - self._useful > _WAIT_SECONDS):
             what = "\n".join(["no node of the Ray cluster can read the pages", *map("  ".__add__, reasons)])
-            raise GraderError(what, "put that right, and run the same command again: it goes on where it was")
+            raise ClusterLostError(what, GO_ON)
 
 
 def _visit() -> Callable[[str, bytes, Any], str]:

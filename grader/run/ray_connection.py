@@ -2,35 +2,45 @@
 
 from __future__ import annotations
 
+import atexit
 import io
 import logging
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager, redirect_stdout
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # whatever the machine's settings
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import RayError, RaySystemError
 
-from grader.errors import UsageError
+from grader.errors import ExitCode, GraderError, UsageError
 
 log = logging.getLogger(__name__)
 
 _JOIN = "start Ray on the coordinator's machine as the cluster's head or a node of it; see grader/run/CLUSTER.md"
-_KNOCK_SECONDS = 10.0
+GO_ON = "put that right, and run the same command again: it goes on where it was"
+_KNOCK_SECONDS = 3.0
+
+
+class ClusterLostError(GraderError):
+    """The cluster went away in mid-run. The run can be resumed."""
+
+    exit_code = ExitCode.INTERRUPTED
 
 
 @contextmanager
 def connected(address: str) -> Iterator[None]:
     """A connection to the cluster at `address` (HOST:PORT of its head, or "auto").
 
-    Raises UsageError where there is none, or where it does not let us in.
+    Raises UsageError where there is none, or where it does not let us in. After a ClusterLostError it is left as it is.
     """
     if "://" in address:
         raise UsageError(f"{address} is the address of a Ray client", f"give HOST:PORT; {_JOIN}")
-    _knock(address)
+    if ":" in address and (why := silence(address)):
+        raise UsageError(f"nothing answers at {address}: {why}", _JOIN)
     with redirect_stdout(_ToLog()):  # Ray tells what befell its workers on stdout, which is for data
         try:
             # Ray makes nodes import from where it is started, which could be a folder of scans, or of other code
@@ -41,19 +51,38 @@ def connected(address: str) -> Iterator[None]:
             raise UsageError(what, _JOIN) from error
         try:
             yield
-        finally:
+        except ClusterLostError:
+            _give_up()
+            raise
+        except (OSError, RaySystemError) as error:  # of Ray's own sockets
+            _give_up()
+            raise ClusterLostError(f"Ray on this machine ended: {first_line(error)}", GO_ON) from error
+        except BaseException:
             ray.shutdown()
+            raise
+        ray.shutdown()
 
 
-def _knock(address: str) -> None:
-    """Raise UsageError where nobody listens: Ray itself tries for minutes."""
-    host, colon, port = address.rpartition(":")
-    if not colon:
-        return
+def _give_up() -> None:
+    atexit.unregister(ray.shutdown)  # it would wait for the head
+    atexit.register(_leave)
+
+
+def _leave() -> None:
+    """End this process at once: the threads of a Ray that lost its head would end it by a crash."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(ExitCode.INTERRUPTED)
+
+
+def silence(address: str) -> str:
+    """Why nothing answers at HOST:PORT, "" if something does. Ray itself tries for minutes."""
+    host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host, int(port)), _KNOCK_SECONDS).close()
     except (OSError, ValueError) as error:
-        raise UsageError(f"nothing answers at {address}: {error}", _JOIN) from error
+        return str(error)
+    return ""
 
 
 def first_line(error: Exception) -> str:
