@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 from bombs import endless_pdf, swelling_pdf
 from exams import CHOICE, make_exam
-from faults import Clock, Run, cut_power, fill, small_disk, survives_power_cuts
+from faults import Clock, Run, cut_power, fill, small_disk, survives_power_cuts, workers
 from stores import contents, differences, journaled
 
 from grader.demo.simulate import CARELESS, simulate_batch
@@ -83,6 +85,20 @@ def test_workers_and_coordinators_killed_power_cut_and_pages_that_never_end(
     assert {file: reasons[file] for file in night.bombs} == {
         file: ["rejected", reason] for file, reason in night.bombs.items()
     }
+
+
+def test_a_machine_that_is_shut_down_interrupts_a_run_and_blames_no_page(night: Night, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    with Run(night.common, out) as run:
+        assert run.reaches(30)
+        for process in (*workers(run.process.pid), run.process.pid):  # as init does it: everybody is told
+            os.kill(process, signal.SIGTERM)
+        assert run.process.wait(30) == 130, run.said()
+    with closing(sqlite3.connect(out / "run.sqlite")) as store:
+        assert store.execute("SELECT count(*) FROM lease").fetchone() == (0,)
+    with Run(night.common, out) as run:
+        assert run.process.wait(300) in (0, 1), run.said()
+    assert differences(out, night.calm) == []
 
 
 def test_a_full_disk_is_waited_for(night: Night, tmp_path: Path) -> None:

@@ -104,6 +104,8 @@ def command(
     Plain paper: each page's file lies in a folder named by its candidate, or its name begins so (1003-2.jpg), or
     the candidate's number or name stands at the top of the page.
     """
+    import signal
+
     from grader import registry
     from grader.cli.progress import watching
     from grader.cli.publishing import Publishing
@@ -111,6 +113,7 @@ def command(
     from grader.run.batch import exit_code, run_batch
     from grader.run.patience import Patience
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a machine that is shut down interrupts, as Ctrl-C does
     publishing = Publishing(database)
     if plain == (form is not None):
         raise UsageError("a run has a printed form or plain paper", "give --form FORM, or --plain")

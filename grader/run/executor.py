@@ -241,7 +241,8 @@ class Worker:
 
 def _work(make_reader: Callable[[Job], Reader], job: Job, pipe: Connection, state: Array[c_double]) -> None:
     """A worker's life: read pages until the parent closes the pipe or dies."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then stops us
+    for stop in (signal.SIGINT, signal.SIGTERM):  # Ctrl-C and a shutdown are for the parent, which then stops us
+        signal.signal(stop, signal.SIG_IGN)
     Thread(target=_end_with_parent, daemon=True).start()
     import cv2
 
