@@ -38,7 +38,7 @@ from grader.scoring.bundle import NETWORK
 from grader.scoring.encoder import EncoderScorer
 from grader.scoring.encoding import Encoded
 from grader.scoring.network import Network, Output
-from grader.training import cross_encoder, evaluation, fine_tune, onnx_graph
+from grader.training import cross_encoder, evaluation, fine_tune, onnx_graph, vocabulary
 from grader.training.export import Trained, dynamic_int8, export
 from grader.training.recipe import Recipe
 from grader.training.rows import Row
@@ -186,7 +186,7 @@ def measured(trained: Trained, rows: Sequence[Row], folder: Path, rounds: int) -
     bundle = folder / "bundle"
     exported = export(trained, rows[:50], bundle, "int8", lambda _: None)
     scorer = EncoderScorer(folder=bundle)
-    model = cross_encoder.load(trained.state, 12, 1e-12, trained.pooling)
+    model = in_torch(trained, rounded=False)
     network, int8 = Network(bundle / NETWORK), folder / "int8.onnx"
     dynamic_int8(bundle, int8)
     quick = Network(int8)
@@ -225,7 +225,7 @@ def measured(trained: Trained, rows: Sequence[Row], folder: Path, rounds: int) -
         "whole_times_eager": {name: harness.median_ratio(whole["eager"], own) for name, own in whole.items()},
         "whole_sequences": len(read),
         "independence": independence(scorer, network, sequences, rows, record),
-        "other_arithmetic": other_arithmetic(scorer, stored(trained), rows),
+        "other_arithmetic": other_arithmetic(scorer, in_torch(trained, rounded=True), rows),
         "tried": tried(bundle / NETWORK, sequences[:100], max(1, rounds // 2)),
         "int8": changed(one_by_one(quick, sequences), record),
         "eager": changed(eager(model, sequences), record),
@@ -235,12 +235,17 @@ def measured(trained: Trained, rows: Sequence[Row], folder: Path, rounds: int) -
     }
 
 
-def stored(trained: Trained) -> torch.nn.Module:
-    """The network in PyTorch with its weights rounded as the bundle stores them."""
+def in_torch(trained: Trained, rounded: bool) -> torch.nn.Module:
+    """The network in PyTorch, its vocabulary that of the bundle; with its weights as the bundle rounds them, or as
+    they were trained."""
     model = cross_encoder.load(trained.state, 12, 1e-12, trained.pooling)
-    state = {name: value.numpy() for name, value in model.state_dict().items()}
-    whole = {name: onnx_graph.expanded(*onnx_graph.rounded(name, value, "int8")) for name, value in state.items()}
-    model.load_state_dict({name: torch.from_numpy(value) for name, value in whole.items()})
+    kept = torch.from_numpy(vocabulary.of_languages(vocabulary.read(trained.tokenizer), trained.languages))
+    words = model.base.get_input_embeddings()
+    words.weight = torch.nn.Parameter(words.weight.detach()[kept].clone())
+    if rounded:
+        state = {name: value.numpy() for name, value in model.state_dict().items()}
+        whole = {name: onnx_graph.expanded(*onnx_graph.rounded(name, value, "int8")) for name, value in state.items()}
+        model.load_state_dict({name: torch.from_numpy(value) for name, value in whole.items()})
     return model
 
 
