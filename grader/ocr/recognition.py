@@ -2,7 +2,7 @@
 
 Preprocessing as the network was trained: height 48, aspect kept, values -1 to 1, zeros to the right. Training
 pads to 320; 128 reads short lines as well and takes 40% of the time, and without any padding single characters
-suffer (benchmarks/ocr_speed.py --padding). A line is read alone, never in a batch, so its width is its own and what
+suffer (benchmarks/ocr_speed.py, padding). A line is read alone, never in a batch, so its width is its own and what
 is read does not depend on other lines.
 """
 

@@ -79,7 +79,7 @@ def _crossed(mask: np.ndarray, text_height: int, heights: float, crossings: int)
     """Words crossed by one long stroke. Sheared so that each slope in turn becomes horizontal."""
     length = round(heights * text_height)
     height, width = mask.shape
-    if _longest(mask.any(axis=0)) < length:  # shearing and dilating move ink within its column only
+    if _longest(np.asarray(mask.any(axis=0))) < length:  # shearing and dilating move ink within its column only
         return []
     thickest = 2.2 * stroke_width(mask) + 3
     found: list[Box] = []
