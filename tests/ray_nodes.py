@@ -47,7 +47,11 @@ class Node:
     @property
     def address(self) -> str:
         """Its IP address."""
-        return f"10.213.77.{self.number}" if self._cluster.namespaces else "127.0.0.1"
+        if self._cluster.namespaces:
+            return f"10.213.77.{self.number}"
+        from ray.util import get_node_ip_address
+
+        return str(get_node_ip_address())  # Ray takes it where it is told the loopback's
 
     @property
     def namespace(self) -> str:
