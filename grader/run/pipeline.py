@@ -103,7 +103,7 @@ class PageReader:
         page_form = self.job.form.page(registration.page_number)
         with stage("recognition"):
             written = [field for field in page_form.fields if isinstance(field, TextField)]
-            if agreed(registration, readings, page_form):
+            if any(f.role == "candidate" for f in written) and agreed(registration, readings, page_form):
                 written = [field for field in written if field.role != "candidate"]
             texts, crops = self._read_text(page, written, registration)
             readings = [*readings, *texts]
