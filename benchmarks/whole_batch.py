@@ -47,6 +47,7 @@ def main() -> None:
     parser.add_argument("--pages", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--defaults", action="store_true", help="rapidocr as it comes, for boxes of one line too")
     parser.add_argument("--seed", type=int, default=2)
     parser.add_argument("--bundle", type=Path, help="grader's scorer; else the base network with untrained heads")
     options = parser.parse_args()
@@ -59,7 +60,7 @@ def main() -> None:
         for number in range(options.rounds):
             print(f"round {number + 1} of {options.rounds}", file=sys.stderr)
             turns["grader"].append(grader(folder, options.workers))
-            turns["straightforward"].append(straightforward(folder, options.workers))
+            turns["straightforward"].append(straightforward(folder, options.workers, options.defaults))
         read = {"grader": read_by_grader(folder / "run"), "straightforward": read_by_script(folder / "marks.csv")}
         right = {name: quality(truths, *found) for name, found in read.items()}
     result = {"pages": options.pages, "workers": options.workers, "ratios": ratios(turns), "right": right}
@@ -81,10 +82,10 @@ def _idle(first: float, summary: Mapping[str, Any], workers: int) -> float:
     return first - seconds / summary["counts"]["pages"]
 
 
-def straightforward(folder: Path, workers: int) -> Turn:
-    """The script, once."""
+def straightforward(folder: Path, workers: int, defaults: bool) -> Turn:
+    """The script, once. defaults: rapidocr's detector looks at every box."""
     command = ["straightforward.py", str(folder / "batch"), "--out", str(folder / "marks.csv")]
-    cost, told = _told([*command, "--workers", str(workers)])
+    cost, told = _told([*command, "--workers", str(workers), *(["--defaults"] if defaults else [])])
     return Turn(told["seconds"], cost)
 
 
