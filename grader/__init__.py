@@ -1,3 +1,3 @@
 """Paper in, trustworthy marks out, offline."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
