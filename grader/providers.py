@@ -6,6 +6,7 @@ that uses one says so in its name, and a run is begun, resumed and replayed with
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,11 +35,11 @@ def check_provider(provider: Provider) -> None:
     raise UsageError(f"onnxruntime has no provider {provider!r} here", remedy)
 
 
-def open_session(path: Path, provider: Provider = "cpu", *, arena: bool = True) -> Any:
+def open_session(path: Path, provider: Provider = "cpu", *, arena: bool = True, without: Sequence[str] = ()) -> Any:
     """An InferenceSession for the model file `path`: one thread, so that sums have a fixed order.
 
-    arena: keep freed memory for the next call. Raises UsageError for a provider that is not here, ModelError if
-    the file cannot be loaded.
+    arena: keep freed memory for the next call. without: names of graph optimisations to leave out. Raises UsageError
+    for a provider that is not here, ModelError if the file cannot be loaded.
     """
     import onnxruntime
 
@@ -50,7 +51,9 @@ def open_session(path: Path, provider: Provider = "cpu", *, arena: bool = True) 
     options.enable_cpu_mem_arena = arena
     options.log_severity_level = 3
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=[_PROVIDERS[name] for name in names])
+        session = onnxruntime.InferenceSession(
+            str(path), options, providers=[_PROVIDERS[name] for name in names], disabled_optimizers=list(without)
+        )
     except Exception as error:  # onnxruntime raises its own unrelated classes
         raise ModelError(
             f"{path} cannot be loaded: {error}", "reinstall grader, or restore models/ in the checkout"

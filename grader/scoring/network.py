@@ -10,19 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from grader.errors import ModelError, UsageError
+from grader.providers import Provider, check_provider, open_session
 from grader.scoring.encoding import Encoded
 
-Provider = Literal["cpu", "cuda", "openvino"]
-_PROVIDERS: dict[str, tuple[str, dict[str, str]]] = {
-    "cpu": ("CPUExecutionProvider", {}),
-    "cuda": ("CUDAExecutionProvider", {"use_tf32": "0"}),  # float32 in full
-    "openvino": ("OpenVINOExecutionProvider", {"precision": "FP32"}),
-}
 _SLOWER = ["SkipLayerNormFusion"]  # its kernel is not vectorised: the network took up to a tenth longer
 _OUTPUTS = ["steps", "classes", "state"]
 _KEPT = 2048  # results kept, of about 8 KB each with the ids they are known by
@@ -44,12 +38,13 @@ class Network:
     of ONNX Runtime does not have, and ModelError, at the first reading, if the file cannot be loaded."""
 
     def __init__(self, path: Path, provider: Provider = "cpu") -> None:
-        self._path, self._providers = path, _usable(provider)
+        check_provider(provider)
+        self._path, self._provider = path, provider
         self.read = lru_cache(maxsize=_KEPT)(self._read)
 
     @cached_property
     def _session(self) -> Any:
-        return _session(self._path, self._providers)
+        return open_session(self._path, self._provider, without=_SLOWER)
 
     def _read(self, one: Encoded) -> Output:
         ids, types = (np.array([values], np.int64) for values in (one.ids, one.types))
@@ -57,28 +52,3 @@ class Network:
         for values in found:
             values.flags.writeable = False
         return Output(*(values[0] for values in found))
-
-
-def _usable(provider: Provider) -> list[tuple[str, dict[str, str]]]:
-    """What ONNX Runtime is told of a provider, the processor behind it for what it cannot do."""
-    import onnxruntime
-
-    there = set(onnxruntime.get_available_providers())
-    usable = {name: one for name, one in _PROVIDERS.items() if one[0] in there}
-    if provider not in usable:
-        remedy = f"choose one of: {', '.join(usable)}; or install an onnxruntime that has it"
-        raise UsageError(f"onnxruntime has no provider {provider!r} here", remedy)
-    return [usable[provider]] if provider == "cpu" else [usable[provider], usable["cpu"]]
-
-
-def _session(path: Path, providers: list[tuple[str, dict[str, str]]]) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = 3
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=providers, disabled_optimizers=_SLOWER)
-    except Exception as error:  # onnxruntime raises its own unrelated classes
-        raise ModelError(f"{path} cannot be loaded: {error}", "reinstall grader") from error
