@@ -37,9 +37,11 @@ NOT_SAID = {
     "took over 3 s", "stopped its worker twice", "3: 3 (too long)", "3 of at least 3 pairs", "3，至少 3 对",
     "the page was printed as version 3 of the form, not 3", "the page misses the form 3 (3; the limit is 3 3)",
     "give the form.json that was printed with this paper, or take the page out",
+    "look at the file; scan the page again, or run again with --retry and other limits",
 }  # fmt: skip
 # said at the command line only: a service that does not start, and commands that no page runs
-COMMAND_LINE = {"service/database.py", "service/server.py", "run/replay.py",
+COMMAND_LINE = {"service/database.py", "service/server.py", "run/replay.py", "run/admission.py", "run/metrics.py",
+                "run/parcel.py", "run/publish.py", "run/ray_cluster.py", "run/ray_connection.py",
                 "reading/omrchecker.py", "reading/table.py"}  # fmt: skip
 # what else is handed on to be said: words of a library, of the fields above, or joined from texts that are found here
 HANDED_ON = {
