@@ -26,6 +26,7 @@ from grader.records import (
     Transcription,
 )
 from grader.store import records
+from grader.store.entry import entry_of
 
 BUBBLES = (Bubble(0, "A", 0.1 + 0.2, True), Bubble(0, "B", 0.0, False), Bubble(0, "C", 0.05, None))
 WRITTEN = Transcription(
@@ -119,3 +120,13 @@ def test_what_is_no_record_is_refused() -> None:
     data["marks"][0]["confidence"] = "high"
     with pytest.raises(msgspec.ValidationError):
         records.from_json(json.dumps(data))
+
+
+@pytest.mark.parametrize("nothing", [float("nan"), float("inf")])
+def test_a_record_that_could_not_be_read_back_costs_its_page_alone(nothing: float) -> None:
+    spoilt = replace(PAGE, registration=Registration(1, np.eye(3), nothing, "fiducials"))
+    entry = entry_of(spoilt)
+    assert (entry.ref, entry.outcome, entry.reason) == (PAGE.ref, "rejected", "internal_error")
+    back, _ = records.from_json(entry.body)
+    assert back.sha256 == PAGE.sha256
+    assert "residual" in back.detail

@@ -33,7 +33,15 @@ class Entry:
 
 
 def entry_of(result: PageResult) -> Entry:
-    """The journal's entry for a result."""
+    """The journal's entry for a result; for one that cannot be written as it is, a rejected page that says so."""
+    try:
+        return _entry(result)
+    except ValueError as error:  # a mistake of ours costs this page, not the batch
+        detail = f"{result.ref.file} page {result.ref.page}: what was read cannot be stored: {error}"
+        return _entry(PageResult(result.ref, "rejected", "internal_error", detail, result.sha256))
+
+
+def _entry(result: PageResult) -> Entry:
     hashes = {name: hashlib.sha256(png).hexdigest() for name, png in result.crops.items()}
     return Entry(
         result.ref,

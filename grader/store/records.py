@@ -93,7 +93,11 @@ class _EarlierRecord(_Record):
 
 
 def to_json(result: PageResult, crops: dict[str, str]) -> str:
-    """The record of a page. crops: field id → SHA-256 of the PNG, which is stored apart."""
+    """The record of a page. crops: field id → SHA-256 of the PNG, which is stored apart.
+
+    Raises ValueError where it could not be read back, as with a number that is none (JSON has no NaN): in the journal
+    such a record would stop the settling of the whole run.
+    """
     found = result.registration
     record = _Record(
         file=result.ref.file,
@@ -111,7 +115,9 @@ def to_json(result: PageResult, crops: dict[str, str]) -> str:
         crops=crops,
         seconds=result.seconds,
     )
-    return _ENCODER.encode(record).decode()
+    text = _ENCODER.encode(record).decode()
+    _DECODER.decode(text)
+    return text
 
 
 def from_json(text: str) -> tuple[PageResult, dict[str, str]]:
