@@ -2,32 +2,50 @@
 
 The processor's result is the mark of record. Every other provider rounds differently in the last bits, so an engine
 that uses one says so in its name, and a run is begun, resumed and replayed with the same one.
+
+"cuda" is an NVIDIA GPU, on which the lines of a page are recognised in batches (grader.ocr.batches) sized by the free
+memory (grader.gpu). It was built without one: the batches, their sizes and the halving when memory runs out are tested
+on the processor, with the code that a GPU would use; the provider itself has never been run.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, Literal
 
+from grader import gpu
 from grader.errors import ModelError, UsageError
 
 Provider = Literal["cpu", "cuda", "openvino"]
 _PROVIDERS: dict[str, tuple[str, dict[str, str]]] = {
     "cpu": ("CPUExecutionProvider", {}),
-    "cuda": ("CUDAExecutionProvider", {"use_tf32": "0"}),  # float32 in full
+    "cuda": (
+        "CUDAExecutionProvider",
+        {
+            "use_tf32": "0",  # float32 in full
+            # The default times all algorithms for each new shape: slow where widths vary, and tomorrow another may win.
+            "cudnn_conv_algo_search": "HEURISTIC",
+            "arena_extend_strategy": "kSameAsRequested",  # no doubling: memory is shared with other workers
+        },
+    ),
     "openvino": ("OpenVINOExecutionProvider", {"device_type": "CPU", "precision": "FP32", "num_of_threads": "1"}),
 }
 _PACKAGES = {"cpu": "onnxruntime", "cuda": "onnxruntime-gpu", "openvino": "onnxruntime-openvino"}
+_NO_MEMORY = ("failed to allocate memory", "out of memory", "bad_alloc", "alloc_failed")
 
 
 def check_provider(provider: Provider) -> None:
-    """Raise UsageError unless this installation of ONNX Runtime has `provider`."""
+    """Raise UsageError unless this installation of ONNX Runtime has `provider`, and "cuda" a GPU."""
     import onnxruntime
 
     there = set(onnxruntime.get_available_providers())
     usable = [name for name, (full_name, _) in _PROVIDERS.items() if full_name in there]
     if provider in usable:
+        if provider == "cuda":
+            gpu.check()
         return
     remedy = f"choose one of: {', '.join(usable)}"
     if package := _PACKAGES.get(provider):
@@ -44,6 +62,9 @@ def open_session(path: Path, provider: Provider = "cpu", *, arena: bool = True, 
     import onnxruntime
 
     check_provider(provider)
+    if provider == "cuda" and hasattr(onnxruntime, "preload_dlls"):  # finds CUDA's libraries where pip has put them
+        with redirect_stdout(sys.stderr):  # it complains with print, and stdout is for data
+            onnxruntime.preload_dlls()
     names = ["cpu"] if provider == "cpu" else [provider, "cpu"]  # what a provider cannot do, the processor does
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -52,12 +73,37 @@ def open_session(path: Path, provider: Provider = "cpu", *, arena: bool = True, 
     options.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(
-            str(path), options, providers=[_PROVIDERS[name] for name in names], disabled_optimizers=list(without)
+            str(path), options, providers=[_with_limit(name) for name in names], disabled_optimizers=list(without)
         )
     except Exception as error:  # onnxruntime raises its own unrelated classes
         raise ModelError(
             f"{path} cannot be loaded: {error}", "reinstall grader, or restore models/ in the checkout"
         ) from error
     if _PROVIDERS[provider][0] not in session.get_providers():  # a missing driver only makes it fall back
-        raise UsageError(f"the provider {provider!r} is installed but cannot start", "check its drivers, or use cpu")
+        remedy = "check its drivers, or use cpu"
+        if provider == "cuda":
+            remedy = "pip install 'onnxruntime-gpu[cuda,cudnn]' for CUDA's libraries, or use cpu"
+        raise UsageError(f"the provider {provider!r} is installed but cannot start", remedy)
     return session
+
+
+def _with_limit(provider: str) -> tuple[str, dict[str, str]]:
+    """A provider's full name and its options, with the limit of memory that was set for it."""
+    name, options = _PROVIDERS[provider]
+    limit = gpu.limit() if provider == "cuda" else None
+    return name, options if limit is None else {**options, "gpu_mem_limit": str(limit)}
+
+
+def room(provider: Provider) -> int | None:
+    """Bytes of its own memory that a provider has for one more network; None where that is the machine's, which other
+    limits guard. To be asked once a session is open, so that what the weights take is no longer counted."""
+    return gpu.room() if provider == "cuda" else None
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether memory, of the machine or a GPU, did not suffice. ONNX Runtime has no class of errors for that: its
+    arena, CUDA, cuBLAS, cuDNN and the machine's own allocator each say it in other words."""
+    if isinstance(error, MemoryError):
+        return True
+    said = str(error).lower()
+    return type(error).__module__.startswith("onnxruntime") and any(words in said for words in _NO_MEMORY)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,9 +21,11 @@ import numpy as np
 from grader.flags import check
 from grader.ocr.alphabet import parse
 from grader.ocr.confidence import DOUBTFUL_LINE, SHARPNESS
-from grader.ocr.ppocr import DETECTOR, RECOGNISER, SMALLEST, blankness
+from grader.ocr.ppocr import DETECTOR, RECOGNISER, SMALLEST
 from grader.ocr.preprocess import line_box, prepare
+from grader.ocr.protocol import Crop
 from grader.ocr.session import Session
+from grader.ocr.transcribe import blankness
 from grader.records import Box, TextLine, Transcription
 from grader.resources import model_path, sha256
 
@@ -88,6 +91,8 @@ def recogniser_description(weights: Path) -> str:
 class PaddleOCREngine:
     """See grader.ocr.protocol.OCREngine. Reads whole lines: PaddleOCR gives no probability per character, and
     cannot be restricted to an alphabet, so a reading with characters outside it is flagged."""
+
+    remark = ""
 
     def __init__(self, cache: Path | None = None) -> None:
         import paddleocr  # noqa: F401  a missing extra must show when the engine is chosen
@@ -157,6 +162,10 @@ class PaddleOCREngine:
         if allowed is not None and not set(text) <= {*allowed, " ", "\n"}:
             flags.append("out_of_alphabet")
         return Transcription(text, weakest, tuple(read), check(tuple(flags)))
+
+    def read_many(self, crops: Sequence[Crop]) -> list[Transcription]:
+        """Read the crops of one page, in their order."""
+        return [self.read(crop.picture, lines=crop.lines, alphabet=crop.alphabet) for crop in crops]
 
     def _one(self, gray: np.ndarray, box: Box) -> list[TextLine]:
         result = self._recogniser.predict(np.repeat(gray[:, :, None], 3, axis=2))[0]
