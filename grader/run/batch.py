@@ -66,7 +66,8 @@ def run_batch(
     planned = there.pages
     _check_scans(scans, planned, out)
     with RunStore.create(out) as store, watched() as storing:
-        models = reader_for(job).models()
+        reader = reader_for(job)
+        models = reader.models()
         done = store.done()
         _claim(store, job, models, begun=bool(done))
         _keep_calibration(store, job)
@@ -101,6 +102,7 @@ def run_batch(
             "changed_files": _changed(store, job, done, there.modified),
             "versions": versions(),
             "models": models,
+            "remarks": reader.remarks(),
             "settings": job.describe()["settings"],
         }
         patience(lambda: store.set_meta(summary=summary))

@@ -20,7 +20,7 @@ from grader.errors import PageError
 from grader.exam.exam import ShortAnswerItem
 from grader.exam.form import MarksField, PageForm, TextField
 from grader.flags import FLAGS
-from grader.ocr.protocol import OCREngine
+from grader.ocr.protocol import Crop, OCREngine
 from grader.records import Box, Outcome, Page, PageRef, PageResult, Reading, Registration, Response, Transcription
 from grader.run.job import Job
 from grader.scoring import choose
@@ -59,9 +59,16 @@ class PageReader:
 
     def models(self) -> dict[str, str]:
         """Name of each weight file this job uses → its SHA-256."""
-        has_text = any(isinstance(field, TextField) for page in self.job.form.pages for field in page.fields)
-        ocr = self.ocr.models() if has_text else {}
+        ocr = self.ocr.models() if self._has_text else {}
         return {**ocr, **(self.scorer.models() if self.scorer else {})}
+
+    def remarks(self) -> list[str]:
+        """What to know about what this job's engines read."""
+        return [self.ocr.remark] if self._has_text and self.ocr.remark else []
+
+    @property
+    def _has_text(self) -> bool:
+        return any(isinstance(field, TextField) for page in self.job.form.pages for field in page.fields)
 
     def read(self, ref: PageRef) -> PageResult:
         """Everything about one page. Never raises for a bad page: the result says why."""
@@ -128,23 +135,28 @@ class PageReader:
             crops=crops,
         )
 
-    def read_crop(self, field: TextField, crop: np.ndarray) -> Transcription:
-        """The text in the picture of a field (height x width uint8)."""
-        return self.ocr.read(crop, lines=1 if field.lines == 1 else None, alphabet=field.alphabet)
+    def read_crops(self, fields: Sequence[TextField], crops: Sequence[np.ndarray]) -> list[Transcription]:
+        """The texts in the pictures of fields (each height x width uint8) of one page. All that are read on a page are
+        to be asked for at once and in the same order, or an engine that computes them together may differ in the last
+        digits."""
+        return self.ocr.read_many(
+            [
+                Crop(crop, 1 if field.lines == 1 else None, field.alphabet)
+                for field, crop in zip(fields, crops, strict=True)
+            ]
+        )
 
     def _read_text(
         self, page: Page, fields: Sequence[TextField], registration: Registration
     ) -> tuple[list[Reading], dict[str, bytes]]:
         from grader.reading.crops import bounding_box, cut
 
-        readings, crops = [], {}
-        for field in fields:
-            crop = cut(page, registration, field)
-            text = self.read_crop(field, crop)
+        crops = [cut(page, registration, field) for field in fields]
+        readings = []
+        for field, text in zip(fields, self.read_crops(fields, crops), strict=True):
             box = bounding_box(registration.to_pixels, (field.x, field.y, field.w, field.h))
             readings.append(Reading(field.id, "text", text.text, text.confidence, text.flags, box, (), text))
-            crops[field.id] = png(crop)
-        return readings, crops
+        return readings, {field.id: png(crop) for field, crop in zip(fields, crops, strict=True)}
 
     def _flagged_marks(
         self, page: Page, page_form: PageForm, registration: Registration, readings: Sequence[Reading]

@@ -13,6 +13,7 @@ import numpy as np
 from grader.exam.form import TextField
 from grader.exam.plain import LEAD
 from grader.flags import check
+from grader.ocr.protocol import Crop
 from grader.records import Box, Identity, Page, PageResult, Reading, Registration, Response, TextLine, Transcription
 from grader.run.pipeline import PageReader, png, responses_of
 from grader.run.scripts import PAGE
@@ -61,9 +62,9 @@ class PlainReader(PageReader):
             regions = _regions(lines, [(p.label.line, p.label.x if p.label.start else 0.0) for p in places], sheet.gray)
             crops = {place.item: region.cut(sheet.gray) for place, region in zip(places, regions, strict=True)}
             fields = {field.id: field for field in page_form.fields if isinstance(field, TextField)}
+            texts = self.read_crops([fields[place.item] for place in places], [crops[p.item] for p in places])
             readings = []
-            for place, region in zip(places, regions, strict=True):
-                text = self.read_crop(fields[place.item], crops[place.item])
+            for place, region, text in zip(places, regions, texts, strict=True):
                 flags = check((*text.flags, *place.flags))
                 box = _box(sheet.to_picture, region)
                 readings.append(Reading(place.item, "text", text.text, text.confidence, flags, box, (), text))
@@ -92,11 +93,14 @@ class PlainReader(PageReader):
             crops={name: png(crop) for name, crop in crops.items()},
         )
 
-    def read_crop(self, field: TextField, crop: np.ndarray) -> Transcription:
-        """The text of an answer, without the item's number at its beginning."""
+    def read_crops(self, fields: Sequence[TextField], crops: Sequence[np.ndarray]) -> list[Transcription]:
+        """The texts of answers, without the items' numbers at their beginnings."""
+        asked = [Crop(crop, None, field.alphabet) for field, crop in zip(fields, crops, strict=True)]
+        return [self._answer(field, read) for field, read in zip(fields, self.ocr.read_many(asked), strict=True)]
+
+    def _answer(self, field: TextField, read: Transcription) -> Transcription:
         from grader.reading.labels import label_length, without_label
 
-        read = self.ocr.read(crop, lines=None, alphabet=field.alphabet)
         length = label_length(read.lines[0].text, field.id) if read.lines else None
         if length is None:
             return replace(read, flags=check((*read.flags, "item_doubtful")))

@@ -98,16 +98,20 @@ def _from_crops(reader: PageReader, store: RunStore, record: PageRecord) -> tupl
     page_form = reader.job.form.page(stored.registration.page_number) if stored.registration else None
     assert page_form is not None
     fields = {field.id: field for field in page_form.fields if isinstance(field, TextField)}
-    readings: list[Reading] = []
-    for reading in stored.readings:
-        field = fields.get(reading.field)
-        if field is None:
-            readings.append(reading)
-            continue
+    written = [fields[reading.field] for reading in stored.readings if reading.field in fields]
+    crops = []
+    for field in written:
         png = np.frombuffer(store.crop(record.crops[field.id]), np.uint8)
         crop = cv2.imdecode(png, cv2.IMREAD_UNCHANGED)
         assert crop is not None
-        text = reader.read_crop(field, crop)
+        crops.append(crop)
+    texts = {field.id: text for field, text in zip(written, reader.read_crops(written, crops), strict=True)}
+    readings: list[Reading] = []
+    for reading in stored.readings:
+        text = texts.get(reading.field)
+        if text is None:
+            readings.append(reading)
+            continue
         flags = check((*text.flags, *(flag for flag in reading.flags if flag in _OF_PLACE)))
         readings.append(replace(reading, value=text.text, confidence=text.confidence, flags=flags, transcription=text))
     candidate = stored.marks[0].candidate if stored.marks else ""
