@@ -26,7 +26,7 @@ class Run:
 
     def __init__(self, arguments: Sequence[str], out: Path, environment: Mapping[str, str] | None = None) -> None:
         self.out = out
-        self._said = out.parent / f"{out.name}.stderr"
+        self._said = out.parent.parent / f"{out.name}.stderr"  # not on the disk of the run, which may be full
         self._since = self._said.stat().st_size if self._said.exists() else 0
         command = ["env", "--default-signal=INT", sys.executable, "-m", "grader", "run", *arguments, "--out", str(out)]
         with self._said.open("ab") as stderr:
@@ -98,12 +98,12 @@ def small_disk(folder: Path, size: int) -> Iterator[Path]:
         subprocess.run(["umount", "-l", folder], check=False)
 
 
-def fill(folder: Path) -> Path:
-    """Leave no byte free on the disk of a folder; the file that has to go to make room."""
+def fill(folder: Path, leaving: int = 0) -> Path:
+    """Leave so many bytes free on the disk of a folder; the file that has to go to make room."""
     ballast = folder / "ballast"
     with suppress(OSError), ballast.open("ab", buffering=0) as file:
-        while True:
-            file.write(bytes(1 << 16 if shutil.disk_usage(folder).free > 1 << 16 else 1 << 12))
+        while (free := shutil.disk_usage(folder).free - leaving) > 0 or not leaving:
+            file.write(bytes(1 << 16 if free > 1 << 16 else 1 << 12))
     return ballast
 
 

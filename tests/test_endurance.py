@@ -47,6 +47,7 @@ class Night:
         with Run([*self.common, "--workers", "2"], self.calm) as run:
             assert run.process.wait(300) in (0, 1), run.said()
         assert journaled(self.calm) == _PAGES
+        self.size = sum(file.stat().st_size for file in self.calm.rglob("*") if file.is_file())
 
 
 @pytest.fixture(scope="module")
@@ -105,14 +106,12 @@ def test_a_full_disk_is_waited_for(night: Night, tmp_path: Path) -> None:
     try:
         with small_disk(tmp_path / "disk", 24 << 20) as disk:
             out = disk / "run"
-            with Run([*night.common, "--workers", "1"], out) as run:
-                assert run.reaches(30)
-                ballast = fill(disk)
-                assert run.wait_for(lambda: "waiting up to 60 minutes for room" in run.said())
-                held = journaled(out)
-                assert held < _PAGES
+            ballast = fill(disk, leaving=night.size // 2)
+            with Run([*night.common, "--no-admission"], out) as run:
+                assert run.wait_for(lambda: "waiting up to 60 minutes for room" in run.said()), run.said()
+                assert journaled(out) < _PAGES
                 ballast.unlink()
-                assert run.wait_for(lambda: "there is room again" in run.said())
+                assert run.wait_for(lambda: "there is room again" in run.said()), run.said()
                 assert run.process.wait(300) in (0, 1), run.said()
             assert differences(out, night.calm) == []
     except PermissionError as error:
@@ -123,18 +122,16 @@ def test_waiting_for_room_ends_with_a_message_or_an_interrupt_and_resumes(night:
     try:
         with small_disk(tmp_path / "disk", 24 << 20) as disk:
             out = disk / "run"
-            with Run([*night.common, "--wait-for-room", "0"], out) as run:
-                assert run.reaches(30)
-                ballast = fill(disk)
-                assert run.process.wait(60) == 2
+            ballast = fill(disk, leaving=night.size // 3)
+            with Run([*night.common, "--no-admission", "--wait-for-room", "0"], out) as run:
+                assert run.process.wait(120) == 2, run.said()
                 assert "run the same command again" in run.said()
             ballast.unlink()
-            with Run(night.common, out) as run:
-                assert run.reaches(60)
-                ballast = fill(disk)
-                assert run.wait_for(lambda: "waiting" in run.said())
+            ballast = fill(disk, leaving=night.size // 4)  # beside what is stored already
+            with Run([*night.common, "--no-admission"], out) as run:
+                assert run.wait_for(lambda: "waiting" in run.said()), run.said()
                 os.kill(run.process.pid, signal.SIGINT)
-                assert run.process.wait(30) == 130
+                assert run.process.wait(30) == 130, run.said()
             ballast.unlink()
             with Run(night.common, out) as run:
                 assert run.process.wait(300) in (0, 1), run.said()

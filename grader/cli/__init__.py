@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from importlib import import_module
 
 import click
@@ -60,25 +61,30 @@ def main() -> None:
     try:
         code = cli(standalone_mode=False)
     except GraderError as error:
-        click.echo(f"error: {error}", err=True)
+        _say(f"error: {error}")
         code = error.exit_code
     except click.ClickException as error:
         error.show()
         code = ExitCode.UNUSABLE
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted; run the same command again to resume", err=True)
+        _say("interrupted; run the same command again to resume")
         code = ExitCode.INTERRUPTED
     except OSError as error:  # a full disk, a folder that cannot be written, wherever it showed
         where = f"{error.filename}: " if error.filename else ""
         remedy = "look at the path, its permissions and the room on the disk"
-        click.echo(f"error: {where}{error.strerror or error}\n  remedy: {remedy}", err=True)
+        _say(f"error: {where}{error.strerror or error}\n  remedy: {remedy}")
         code = ExitCode.UNUSABLE
     except Exception as error:  # a mistake of ours must not end with 1, which means that the job was done
         if sys.flags.dev_mode:
             raise
-        click.echo(f"error: {_mistake(error)}", err=True)
+        _say(f"error: {_mistake(error)}")
         code = ExitCode.UNUSABLE
     sys.exit(int(code or 0))
+
+
+def _say(message: str) -> None:
+    with suppress(OSError):  # where messages go to a disk that is full, the exit code must still tell the truth
+        click.echo(message, err=True)
 
 
 def _mistake(error: Exception) -> str:

@@ -6,7 +6,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict
 from datetime import datetime
 from functools import partial
@@ -80,9 +80,10 @@ def run_batch(
         leases = Leases(store, patience)
         tracker = Tracker(len(order) - len(todo), len(order), lambda: getattr(executor, "workers", 1), storing)
         gate = Admission(job, out, todo, len(done), admission)
-        entries = read_pages(executor, job, gate.order(), leases, patience)
         try:
-            _journal(store, gate.admitted(tracker.shown(entries, show)), patience)
+            # closed whatever happens: an error may keep its frames alive, and the workers with them
+            with closing(read_pages(executor, job, gate.order(), leases, patience)) as entries:
+                _journal(store, gate.admitted(tracker.shown(entries, show)), patience)
         finally:
             with suppress(StoreError):  # a full disk: what stays leased is read one at a time next time
                 leases.give_back()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from ctypes import Array, c_double
 from multiprocessing import connection, get_context, parent_process
@@ -58,9 +58,10 @@ class Executor(Protocol):
 
     peak_memory: int
 
-    def run(self, job: Job, refs: Iterable[PageRef], leases: Leasing) -> Iterator[Entry]:
+    def run(self, job: Job, refs: Iterable[PageRef], leases: Leasing) -> Generator[Entry, None, None]:
         """One entry for every page, in the order in which they are done. Each page is leased before it is
-        handed out; journaling its entry ends the lease."""
+        handed out; journaling its entry ends the lease. Whoever does not read on to the end closes it: that ends
+        the workers."""
         ...
 
 
@@ -70,7 +71,7 @@ class SerialExecutor:
     def __init__(self, **_ignored: object) -> None:
         self.peak_memory = 0
 
-    def run(self, job: Job, refs: Iterable[PageRef], leases: Leasing) -> Iterator[Entry]:
+    def run(self, job: Job, refs: Iterable[PageRef], leases: Leasing) -> Generator[Entry, None, None]:
         reader = reader_for(job)
         pages = Assignments(refs, leases)
         yield from pages.condemned()
@@ -101,7 +102,7 @@ class LocalExecutor:
         self.reader = reader
         self.peak_memory = 0
 
-    def run(self, job: Job, refs: Iterable[PageRef], leases: Leasing) -> Iterator[Entry]:
+    def run(self, job: Job, refs: Iterable[PageRef], leases: Leasing) -> Generator[Entry, None, None]:
         pages = Assignments(refs, leases)
         yield from pages.condemned()
         workers = [Worker(self.reader, job) for _ in range(self.workers)]

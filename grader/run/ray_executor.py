@@ -8,7 +8,7 @@ an agent follows its pace, and gets less towards the end so that nobody waits lo
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
 from ray.exceptions import RayError
 
@@ -51,7 +51,7 @@ class RayExecutor:
         self.reader = reader
         self.peak_memory = 0
 
-    def run(self, job: Job, refs: Iterable[PageRef], leases: Leasing) -> Iterator[Entry]:
+    def run(self, job: Job, refs: Iterable[PageRef], leases: Leasing) -> Generator[Entry, None, None]:
         todo = list(refs)
         pages = Dispatch(todo, leases)
         condemned = list(pages.condemned())

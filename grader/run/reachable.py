@@ -10,7 +10,8 @@ goes on where it stood.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 
 from grader.errors import ExitCode, StorageError
 from grader.intake.source import is_url
@@ -36,19 +37,21 @@ class StorageLostError(StorageError):
 
 def read_pages(
     executor: Executor, job: Job, refs: Sequence[PageRef], leases: Leasing, patience: Patience
-) -> Iterator[Entry]:
-    """What `Executor.run` gives. Raises StorageLostError where a storage is out of reach for too long."""
+) -> Generator[Entry, None, None]:
+    """What `Executor.run` gives, and to be closed like it. Raises StorageLostError where a storage is out of reach
+    for too long."""
     storage = _Storage(patience)
     waiting, first, peak = refs, True, 0
     while waiting or first:
         late: list[PageRef] = []
-        for entry in executor.run(job, waiting, leases):
-            if storage.gave(entry):
-                yield entry
-            elif storage.was_silent(entry) or first:
-                late.append(entry.ref)
-            else:  # it answers, and still does not give this page
-                yield entry
+        with closing(executor.run(job, waiting, leases)) as entries:
+            for entry in entries:
+                if storage.gave(entry):
+                    yield entry
+                elif storage.was_silent(entry) or first:
+                    late.append(entry.ref)
+                else:  # it answers, and still does not give this page
+                    yield entry
         peak = executor.peak_memory = max(peak, executor.peak_memory)
         waiting, first = late, False
 
