@@ -38,7 +38,7 @@ from grader.scoring.bundle import NETWORK
 from grader.scoring.encoder import EncoderScorer
 from grader.scoring.encoding import Encoded
 from grader.scoring.network import Network, Output
-from grader.training import cross_encoder, evaluation, fine_tune, onnx_graph, vocabulary
+from grader.training import cross_encoder, evaluation, fine_tune, stored, vocabulary
 from grader.training.export import Trained, dynamic_int8, export
 from grader.training.recipe import Recipe
 from grader.training.rows import Row
@@ -244,7 +244,7 @@ def in_torch(trained: Trained, rounded: bool) -> torch.nn.Module:
     words.weight = torch.nn.Parameter(words.weight.detach()[kept].clone())
     if rounded:
         state = {name: value.numpy() for name, value in model.state_dict().items()}
-        whole = {name: onnx_graph.expanded(*onnx_graph.rounded(name, value, "int8")) for name, value in state.items()}
+        whole = {name: stored.expanded(*stored.rounded(name, value, "int8")) for name, value in state.items()}
         model.load_state_dict({name: torch.from_numpy(value) for name, value in whole.items()})
     return model
 

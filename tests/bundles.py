@@ -50,25 +50,33 @@ def tokenizer(path: Path) -> list[str]:
 
 
 def trained(folder: Path, pooling: str = "cls", types: int = 2) -> Any:
-    """A random network with its tokenizer, as a training run leaves them."""
+    """A random network with its tokenizer, as a training run leaves them. types: of tokens; 0: an MPNet."""
     torch = pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
+    from grader.training import mpnet
     from grader.training.cross_encoder import CrossEncoder
     from grader.training.export import Trained
 
     folder.mkdir(parents=True, exist_ok=True)
     pieces = tokenizer(folder / "tokenizer.json")
     torch.manual_seed(5)
-    config = transformers.BertConfig(
-        vocab_size=len(pieces), hidden_size=HIDDEN, num_hidden_layers=2, num_attention_heads=12,
-        intermediate_size=2 * HIDDEN, max_position_embeddings=64, type_vocab_size=types, initializer_range=0.2,
-    )  # fmt: skip
-    model = CrossEncoder(transformers.BertModel(config, add_pooling_layer=False), pooling)  # type: ignore[arg-type]
+    if types:
+        config = transformers.BertConfig(
+            vocab_size=len(pieces), hidden_size=HIDDEN, num_hidden_layers=2, num_attention_heads=12,
+            intermediate_size=2 * HIDDEN, max_position_embeddings=64, type_vocab_size=types, initializer_range=0.2,
+        )  # fmt: skip
+        base: Any = transformers.BertModel(config, add_pooling_layer=False)
+    else:
+        base = mpnet.empty(len(pieces), 2, HIDDEN, feed_forward=2 * HIDDEN)
+        for name, weight in base.named_parameters():
+            if "LayerNorm" not in name:
+                torch.nn.init.normal_(weight, std=1.0 if "relative" in name else 0.2)
+    model = CrossEncoder(base, pooling)  # type: ignore[arg-type]
     torch.nn.init.normal_(model.dense.weight, std=0.2)
     torch.nn.init.normal_(model.head.weight, std=0.4)
     torch.save(model.state_dict(), folder / "model.pt")
     state, own = folder / "model.pt", folder / "tokenizer.json"
-    return Trained("tiny", "minilm", ("en", "zh"), state, own, pooling, LENGTHS)  # type: ignore[arg-type]
+    return Trained("tiny", "minilm" if types else "mpnet", ("en", "zh"), state, own, pooling, LENGTHS)  # type: ignore[arg-type]
 
 
 def tiny(folder: Path) -> Path:

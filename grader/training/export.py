@@ -25,14 +25,28 @@ from grader.scoring.bundle import NETWORK, NUMBERS, TOKENIZER, VERSION
 from grader.scoring.encoding import Encoded, Encoding, Lengths
 from grader.scoring.network import Network
 from grader.scoring.stacking import UNFITTED
-from grader.training import bases, cross_encoder, fine_tune, onnx_graph, vocabulary
+from grader.training import bases, cross_encoder, fine_tune, mpnet, onnx_graph, stored, vocabulary
 from grader.training.rows import Row
+from grader.training.stored import WORDS
 
 PARITY = 1e-4  # greatest difference of a probability from PyTorch's
 _ROUNDED = 300  # inputs on which the effect of rounding is measured
 _FLOATS = {"DefaultTensorType": onnx.TensorProto.FLOAT}  # of values whose type cannot be inferred
-_WORDS = "base.embeddings.word_embeddings.weight"
-_SHAPE = {"minilm": (12, 1e-12), "e5": (12, 1e-12)}  # attention heads, epsilon of layer norm
+_SHAPE = {
+    "minilm": (12, 1e-12),
+    "e5": (12, 1e-12),
+    "mpnet": (mpnet.HEADS, mpnet.EPSILON),
+}  # attention heads, epsilon of layer norm
+_FOLDED: dict[str, Callable[..., np.ndarray]] = {
+    "Cast": lambda node, value: value.astype(np.float32),
+    "Add": lambda node, one, two: one + two,
+    "Sub": lambda node, one, two: one - two,
+    "Mul": lambda node, one, two: one * two,
+    "Div": lambda node, one, two: one / two,
+    "Floor": lambda node, value: np.floor(value),
+    "Concat": lambda node, *values: np.concatenate(values, node.attribute[0].i),
+    "Reshape": lambda node, value, shape: value.reshape(shape),
+}
 # Where nothing was fitted, no mark is sure enough and no measured flag is raised.
 _UNLIMITED = {
     "confidence": 1.0, "boundary": 0.0, "copied": 2.0, "off_topic": -1.0, "unknown": 2.0, "polarity": 2.0,
@@ -54,7 +68,7 @@ class Trained:
 
 
 def export(
-    trained: Trained, rows: Sequence[Row], out: Path, kind: onnx_graph.Weights, say: Callable[[str], None]
+    trained: Trained, rows: Sequence[Row], out: Path, kind: stored.Weights, say: Callable[[str], None]
 ) -> dict[str, Any]:
     """Write encoder.onnx, tokenizer.json and an unfitted encoder.json into `out`; returns what was measured.
 
@@ -103,7 +117,7 @@ def _trim(trained: Trained, model: cross_encoder.CrossEncoder, to: Path) -> tupl
     """Write the tokenizer with the pieces of the languages only; returns the state with their embeddings."""
     whole = vocabulary.read(trained.tokenizer)
     state = {name: value.numpy() for name, value in model.state_dict().items()}
-    have, names = len(state[_WORDS]), vocabulary.pieces(whole)
+    have, names = len(state[WORDS]), vocabulary.pieces(whole)
     if have < len(names):
         what = f"the state has {have} embeddings, its tokenizer {len(names)} pieces"
         raise UsageError(what, "give the tokenizer.json that the network was trained with (--tokenizer)")
@@ -111,7 +125,7 @@ def _trim(trained: Trained, model: cross_encoder.CrossEncoder, to: Path) -> tupl
     vocabulary.write(vocabulary.trimmed(whole, kept), to)
     words = model.base.get_input_embeddings()  # type: ignore[operator]
     words.weight = torch.nn.Parameter(words.weight.detach()[torch.from_numpy(kept)].clone())
-    return {**state, _WORDS: state[_WORDS][kept]}, len(names) - len(kept)
+    return {**state, WORDS: state[WORDS][kept]}, len(names) - len(kept)
 
 
 def _compare(
@@ -119,29 +133,28 @@ def _compare(
     state: dict[str, np.ndarray],
     network: Network,
     inputs: Sequence[Encoded],
-    kind: onnx_graph.Weights,
+    kind: stored.Weights,
 ) -> dict[str, Any]:
     """The graph beside PyTorch, with the rounded weights and with those that were trained."""
     plain = [(list(one.ids), list(one.types)) for one in inputs]
     some = inputs[:: max(1, len(inputs) // _ROUNDED)][:_ROUNDED]
     before = fine_tune.predict(model, [(list(one.ids), list(one.types)) for one in some])
     same = {
-        name: torch.from_numpy(onnx_graph.expanded(*onnx_graph.rounded(name, value, kind)))
-        for name, value in state.items()
+        name: torch.from_numpy(stored.expanded(*stored.rounded(name, value, kind))) for name, value in state.items()
     }
     model.load_state_dict(same)
     expected = fine_tune.predict(model, plain)
     outs = [network.read(one) for one in inputs]
     given = np.array([[*out.steps, *out.classes] for out in outs])
-    stored = np.array([[*out.steps, *out.classes] for out in map(network.read, some)])
-    full = (stored[:, 3] > 0.5) != (before[:, 3] > 0.5)
-    named = stored[:, 4:].argmax(1) != before[:, 4:].argmax(1)
+    after = np.array([[*out.steps, *out.classes] for out in map(network.read, some)])
+    full = (after[:, 3] > 0.5) != (before[:, 3] > 0.5)
+    named = after[:, 4:].argmax(1) != before[:, 4:].argmax(1)
     return {
         "inputs": len(inputs),
         "parity": float(np.abs(given - expected).max()),
         "rounding_inputs": len(some),
-        "rounding_moves": float(np.abs(stored - before).max()),
-        "rounding_moves_mean": float(np.abs(stored - before).mean()),
+        "rounding_moves": float(np.abs(after - before).max()),
+        "rounding_moves_mean": float(np.abs(after - before).mean()),
         "labels_changed_2way": int(full.sum()),
         "labels_changed_3way": int(named.sum()),
     }
@@ -166,13 +179,9 @@ def _unpacked(model: onnx.ModelProto) -> onnx.ModelProto:
     held = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     kept = []
     for node in model.graph.node:
-        source = held.get(node.input[0])
-        if node.op_type == "Cast" and source is not None:
-            held[node.output[0]] = source.astype(np.float32)
-        elif node.op_type == "Mul" and source is not None and node.input[1] in held:
-            held[node.output[0]] = source * held[node.input[1]]
-        elif node.op_type == "Reshape" and source is not None:
-            held[node.output[0]] = source.reshape(held[node.input[1]])
+        found = [held.get(name) for name in node.input]
+        if node.op_type in _FOLDED and found and all(one is not None for one in found):
+            held[node.output[0]] = _FOLDED[node.op_type](node, *found)
         else:
             kept.append(node)
     used = {name for node in kept for name in node.input}

@@ -1,50 +1,26 @@
 """The cross-encoder as an ONNX graph, built node by node with ONNX Runtime's fused attention and GELU.
 
-Weights are stored small, as int8 with an fp16 scale for each 32 of them, and expanded when the file is loaded (casts
-and products of constants, which the runtime folds); embeddings only for the pieces of the text. One scale an output
-channel would save 4% of the file and move probabilities several times as far. All arithmetic is float32.
+Weights are stored small (grader.training.stored) and expanded when the file is loaded, by casts and products of
+constants, which the runtime folds; embeddings only for the pieces of the text. All arithmetic is float32. A base is
+a BERT, or an MPNet: the same layers with a bias of attention for each distance of two tokens (Song et al. 2020).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-Weights = Literal["int8", "mixed", "fp16", "fp32"]  # mixed: embeddings as int8, matrices as fp16
-BLOCK = 32  # weights that share a scale
+from grader.training.stored import WORDS, Weights, packed, rounded
+
 _CONTRIB = "com.microsoft"
-_WORDS = "base.embeddings.word_embeddings.weight"
-
-
-def rounded(name: str, weight: np.ndarray, kind: Weights) -> tuple[np.ndarray, np.ndarray | None]:
-    """A tensor of the state as it is stored (rows x columns; dense layers as output x input), and its scales: with
-    int8, one fp16 number for each BLOCK neighbours of a row, rows x blocks; else None."""
-    if weight.ndim != 2 or not (name == _WORDS or ".layer." in name or name.startswith("dense")) or kind == "fp32":
-        return weight.astype(np.float32), None  # small, or counts much
-    if kind == "fp16" or (kind == "mixed" and name != _WORDS):
-        return weight.astype(np.float16), None
-    blocks = weight.reshape(len(weight), -1, _block(weight.shape[1]))
-    scale = np.maximum(np.abs(blocks).max(2) / 127, 1e-6).astype(np.float16)
-    whole = np.rint(blocks / scale.astype(np.float32)[..., None])
-    return np.clip(whole, -127, 127).astype(np.int8).reshape(weight.shape), scale
-
-
-def expanded(stored: np.ndarray, scale: np.ndarray | None) -> np.ndarray:
-    """What the graph computes with: float32, the very products that the graph makes."""
-    whole = stored.astype(np.float32)
-    if scale is None:
-        return whole
-    blocks = whole.reshape(*scale.shape, -1) * scale.astype(np.float32)[..., None]
-    return blocks.reshape(stored.shape)
-
-
-def _block(width: int) -> int:
-    return BLOCK if width % BLOCK == 0 else width
+_WORDS = WORDS
+_BIAS = "base.encoder.relative_attention_bias.weight"
+_PADDING = 2  # MPNet's position of the first token
 
 
 @dataclass
@@ -76,8 +52,8 @@ class _Builder:
         if not scales:
             return self.node("Cast", [self.hold(f"{output}.stored", stored)], f"{output}.cast", to=TensorProto.FLOAT)
         scale = np.concatenate(scales).T[:, None]  # blocks x 1 x output
-        blocks = self.hold(f"{output}.stored", stored.reshape(len(scale), -1, stored.shape[1]))
-        product = self._product(blocks, self.hold(f"{output}.scale", scale), output)
+        blocks = self._held(stored.reshape(len(scale), -1, stored.shape[1]), 1, f"{output}.stored")
+        product = self._product(blocks, self.hold(f"{output}.scale", scale), 1, output)
         shape = self.hold(f"{output}.shape", np.array(stored.shape, np.int64))
         return self.node("Reshape", [product, shape], f"{output}.matrix")
 
@@ -87,16 +63,32 @@ class _Builder:
         if scale is None:
             rows = self.node("Gather", [self.hold("words.stored", stored), "ids"], "words.rows")
             return self.node("Cast", [rows], "words.cast", to=TensorProto.FLOAT)
-        blocks = self.hold("words.stored", stored.reshape(*scale.shape, -1))
+        blocks = self._held(stored.reshape(*scale.shape, -1), 2, "words.stored")
         rows = self.node("Gather", [blocks, "ids"], "words.rows")
         scales = self.node("Gather", [self.hold("words.scale", scale[..., None]), "ids"], "words.scales")
         shape = self.hold("words.shape", np.array([0, 0, stored.shape[1]], np.int64))
-        return self.node("Reshape", [self._product(rows, scales, "words"), shape], "words.vectors")
+        return self.node("Reshape", [self._product(rows, scales, -1, "words"), shape], "words.vectors")
 
-    def _product(self, stored: str, scale: str, output: str) -> str:
-        cast = self.node("Cast", [stored], f"{output}.cast", to=TensorProto.FLOAT)
+    def _held(self, whole: np.ndarray, axis: int, name: str) -> str:
+        return self.hold(name, packed(whole, axis) if self.kind == "int4" else whole)
+
+    def _product(self, stored: str, scale: str, axis: int, output: str) -> str:
+        """Whole numbers times their scales; axis: along which two lie in a byte."""
+        value = self.node("Cast", [stored], f"{output}.cast", to=TensorProto.FLOAT)
+        if self.kind == "int4":  # arithmetic of small whole numbers is exact in float32
+            sixteen, eight = self._number(16.0), self._number(8.0)
+            high = self.node("Floor", [self.node("Div", [value, sixteen], f"{output}.shifted")], f"{output}.high")
+            low = self.node("Sub", [value, self.node("Mul", [high, sixteen], f"{output}.up")], f"{output}.low")
+            both = self.node("Concat", [low, high], f"{output}.both", axis=axis)
+            value = self.node("Sub", [both, eight], f"{output}.whole")
         wide = self.node("Cast", [scale], f"{output}.scale.cast", to=TensorProto.FLOAT)
-        return self.node("Mul", [cast, wide], f"{output}.product")
+        return self.node("Mul", [value, wide], f"{output}.product")
+
+    def _number(self, value: float) -> str:
+        name = f"number.{value:g}"
+        if all(tensor.name != name for tensor in self.tensors):
+            self.hold(name, np.array(value, np.float32))
+        return name
 
 
 def build(
@@ -111,13 +103,14 @@ def build(
     """int64 ids, mask, types (n x T) → float32 steps (n x 4), classes (n x 3) and state (n x h).
 
     positions: the longest sequence that will be read; the others are left out."""
-    made = _Builder(kind, state)
+    made = _Builder(kind, _as_bert(state))
     hidden = state[_WORDS].shape[1]
     value = _embedded(made, epsilon, positions)
     mask = made.node("Cast", ["mask"], "mask.small", to=TensorProto.INT32)
-    layers = sum(name.endswith("attention.self.query.weight") for name in state)
+    seen = [mask, "", _distances(made, positions)] if _BIAS in state else [mask]
+    layers = sum(name.endswith("attention.self.query.weight") for name in made.state)
     for layer in range(layers):
-        value = _layer(made, f"base.encoder.layer.{layer}", value, mask, heads, epsilon)
+        value = _layer(made, f"base.encoder.layer.{layer}", value, seen, heads, epsilon)
     _heads(made, _pooled(made, value, pooling))
     outputs = (("steps", 4), ("classes", 3), ("state", hidden))
     graph = helper.make_graph(
@@ -151,11 +144,59 @@ def _embedded(made: _Builder, epsilon: float, positions: int) -> str:
     return made.node("LayerNormalization", [summed, *norm], "embeddings", axis=-1, epsilon=epsilon)
 
 
-def _layer(made: _Builder, name: str, value: str, mask: str, heads: int, epsilon: float) -> str:
+def _as_bert(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The state under the names of a BertModel: MPNet calls the same parts otherwise, counts positions from
+    _PADDING and knows no token types."""
+    if _BIAS not in state:
+        return dict(state)
+    names = {
+        "attention.attn.q": "attention.self.query", "attention.attn.k": "attention.self.key",
+        "attention.attn.v": "attention.self.value", "attention.attn.o": "attention.output.dense",
+        "attention.LayerNorm": "attention.output.LayerNorm",
+    }  # fmt: skip
+    found = {}
+    for name, value in state.items():
+        part = next((theirs for theirs in names if f".{theirs}." in name), "")
+        found[name.replace(part, names[part]) if part else name] = value
+    places = "base.embeddings.position_embeddings.weight"
+    found[places] = found[places][_PADDING:]
+    found["base.embeddings.token_type_embeddings.weight"] = np.zeros((1, found[places].shape[1]), np.float32)
+    return found
+
+
+def _distances(made: _Builder, positions: int) -> str:
+    """The bias of attention, 1 x heads x T x T: a number for each head and bucket of distances (Raffel et al. 2020:
+    near distances one by one, far ones in logarithmic buckets, before and behind apart)."""
+    table = made.state[_BIAS].astype(np.float32)  # buckets x heads
+    buckets = made.hold("distance.buckets", bucket_of(positions, len(table)).astype(np.uint8))
+    length = made.node("Shape", ["ids"], "distance.length", start=1, end=2)
+    twice = made.node("Concat", [length, length], "distance.ends", axis=0)
+    starts = made.hold("distance.starts", np.array([0, 0], np.int64))
+    here = made.node("Slice", [buckets, starts, twice], "distance.here")
+    places = made.node("Cast", [here], "distance.places", to=TensorProto.INT64)
+    rows = made.node("Gather", [made.hold("distance.table", table), places], "distance.rows")
+    heads_first = made.node("Transpose", [rows], "distance.heads", perm=[2, 0, 1])
+    first = made.hold("distance.first", np.array([0], np.int64))
+    return made.node("Unsqueeze", [heads_first, first], "distance.bias")
+
+
+def bucket_of(positions: int, buckets: int, farthest: int = 128) -> np.ndarray:
+    """positions x positions: the bucket of the distance from a token (row) to another (column)."""
+    distance = np.arange(positions)[None, :] - np.arange(positions)[:, None]
+    half = buckets // 2
+    exact, apart = half // 2, np.abs(distance)
+    # float32, as the network was trained: at the edges of buckets the last bit decides
+    ratio = np.log(np.maximum(apart, 1).astype(np.float32) / np.float32(exact)) / np.float32(np.log(farthest / exact))
+    far = np.minimum(exact + (ratio * (half - exact)).astype(int), half - 1)
+    found: np.ndarray = np.where(apart < exact, apart, far) + np.where(distance > 0, half, 0)
+    return found
+
+
+def _layer(made: _Builder, name: str, value: str, attended: list[str], heads: int, epsilon: float) -> str:
     inner = [f"{name}.attention.self.{part}" for part in ("query", "key", "value")]
     weight = made.matrix([f"{one}.weight" for one in inner], f"{name}.qkv")
     bias = made.hold(f"{name}.qkv.bias", np.concatenate([made.state[f"{one}.bias"] for one in inner]).astype("<f4"))
-    seen = made.node("Attention", [value, weight, bias, mask], f"{name}.seen", _CONTRIB, num_heads=heads)
+    seen = made.node("Attention", [value, weight, bias, *attended], f"{name}.seen", _CONTRIB, num_heads=heads)
     value = _added(made, f"{name}.attention.output", seen, value, epsilon)
     wide = made.node("MatMul", [value, made.matrix([f"{name}.intermediate.dense.weight"], f"{name}.wide")], f"{name}.w")
     active = made.node("BiasGelu", [wide, made.whole(f"{name}.intermediate.dense.bias")], f"{name}.active", _CONTRIB)

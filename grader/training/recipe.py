@@ -1,7 +1,7 @@
 """The recipe of one shipped scorer: a YAML file beside this module, everything that decides its weights.
 
     name: en
-    base: minilm            # minilm | e5
+    base: minilm            # minilm | e5 | mpnet
     languages: [en]
     sets: [scientsbank, beetle, saf]
     ...
@@ -51,13 +51,14 @@ class Recipe(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
-    base: Literal["minilm", "e5"]
+    base: Literal["minilm", "e5", "mpnet"]
     languages: tuple[Literal["en", "zh"], ...]
     seed: int = 20240501
     folds: int = Field(default=5, ge=2)
     out_of_fold: int = Field(default=1, ge=1)
     pooling: Literal["cls", "mean"] = "cls"
     dropout: float = Field(default=0.1, ge=0, lt=1)
+    pieces: int = Field(default=0, ge=0)  # of a WordPiece vocabulary the commonest so many are kept; 0: all
     question: int = Field(default=64, ge=0)  # tokens kept of each part
     reference: int = Field(default=128, ge=1)
     answer: int = Field(default=128, ge=1)

@@ -20,7 +20,7 @@ from grader.scoring.bundle import CARD, read_numbers
 from grader.scoring.encoder import EncoderScorer
 from grader.scoring.encoding import Lengths
 from grader.scoring.lexical import LexicalScorer
-from grader.training import encoder_card, onnx_graph, sets, stacking
+from grader.training import encoder_card, sets, stacking, stored
 from grader.training.export import Trained, export, write_numbers
 from grader.training.recipe import Recipe
 from grader.training.rows import Row, balanced_folds
@@ -28,7 +28,7 @@ from grader.training.rows import Row, balanced_folds
 Say = Callable[[str], None]
 
 
-def ship(run: Path, folder: Path, out: Path, kind: onnx_graph.Weights, rubrics: int, say: Say) -> dict[str, Any]:
+def ship(run: Path, folder: Path, out: Path, kind: stored.Weights, rubrics: int, say: Say) -> dict[str, Any]:
     """Write the bundle of the training run `run` into `out`; returns the report that the card shows.
 
     folder: of the sets (asag). rubrics: most answers that are marked under made rubrics to fit their confidence."""
@@ -95,7 +95,7 @@ def _held(run: Path, count: int) -> tuple[list[int], np.ndarray]:
 
 
 def _under_rubrics(
-    trained: Trained, rows: Sequence[Row], numbers: dict[str, Any], kind: onnx_graph.Weights, most: int
+    trained: Trained, rows: Sequence[Row], numbers: dict[str, Any], kind: stored.Weights, most: int
 ) -> list[stacking.Judged]:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)

@@ -98,11 +98,11 @@ def open_bench(recipe: Recipe, folder: Path, out: Path) -> Bench:
     tokenizer = out / "tokenizer.json"
     kept_file = out / "kept.npy"
     if not tokenizer.is_file():
-        whole = vocabulary.read(bases.tokenizer(recipe.base))
+        whole = bases.whole_vocabulary(recipe.base)
         if recipe.base == "e5":  # its Latin pieces belong to a hundred languages
             kept = vocabulary.of_texts(whole, recipe.languages, _texts(rows))
         else:
-            kept = vocabulary.of_languages(whole, recipe.languages)
+            kept = vocabulary.of_languages(whole, recipe.languages, recipe.pieces)
         np.save(kept_file, kept)
         vocabulary.write(vocabulary.trimmed(whole, kept), tokenizer)
     return Bench(recipe, folder, rows, folds, tokenizer, np.load(kept_file))

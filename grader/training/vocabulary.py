@@ -41,9 +41,10 @@ def pieces(tokenizer: dict[str, Any]) -> list[str]:
     return [piece for piece, _ in vocabulary]
 
 
-def of_languages(tokenizer: dict[str, Any], languages: Collection[str]) -> np.ndarray:
+def of_languages(tokenizer: dict[str, Any], languages: Collection[str], most: int = 0) -> np.ndarray:
     """Places of the pieces whose letters are of the languages' scripts: digits, signs and the special pieces that
-    a scorer needs stay; placeholders go."""
+    a scorer needs stay; placeholders go. most: of pieces of several characters only so many, those of the lowest
+    places (WordPiece vocabularies list the commonest first); 0: all."""
     scripts = tuple(sorted({script for language in languages for script in _SCRIPTS[language]}))
     special = {one["content"] for one in tokenizer["added_tokens"]}
     kept = []
@@ -54,6 +55,11 @@ def of_languages(tokenizer: dict[str, Any], languages: Collection[str]) -> np.nd
             wanted = not piece.startswith("[unused") and all(_fits(c, scripts) for c in piece.strip(_MARKS))
         if wanted:
             kept.append(place)
+    if most:
+        names = pieces(tokenizer)
+        long = [place for place in kept if len(names[place].strip(_MARKS)) > 1 and names[place] not in _NEEDED]
+        rare = set(long[most:])
+        kept = [place for place in kept if place not in rare]
     return np.array(kept)
 
 
