@@ -12,6 +12,7 @@ from grader.training.validation import RIGHT_FLAGGED, RISK
 
 _BASES = {
     "minilm": "all-MiniLM-L6-v2 (6 layers, hidden 384), Apache-2.0",
+    "mpnet": "all-mpnet-base-v2 (the lower 8 of 12 layers, hidden 768), Apache-2.0",
     "e5": "multilingual-e5-small (12 layers, hidden 384), MIT, expanded from 4-bit weights",
 }
 _TEXT = """# Short-answer scorer "{name}" ({version})

