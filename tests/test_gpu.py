@@ -110,6 +110,7 @@ def imitated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu, "check", lambda: None)
 
 
+@pytest.mark.filterwarnings("ignore:Duplicate provider")
 def test_the_engine_for_a_gpu_sizes_its_batches_by_what_is_free(
     imitated: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,11 +10,12 @@ import sys
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 from exams import BLANK, NUMERIC, make_exam
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from lettering import HAND_ZH, empty, scanned, write
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument, RuntimeException
@@ -81,6 +82,8 @@ def test_a_batch_is_as_large_as_memory_allows(budget: int, width: int, lines: in
 
 
 @given(st.integers(0, 2**36), st.integers(1, 64), st.integers(0, WIDEST - 1))
+@example(2**36, 6, 127)
+@example(2**36, 3, 127)
 def test_a_batch_never_takes_more_than_its_budget(free: int, most: int, width: int) -> None:
     batching = Batching(most=most, step=64).within(free)
     lines = batching.size(width + 1)
@@ -338,13 +341,22 @@ def test_an_engine_that_reads_otherwise_has_another_name_and_says_so() -> None:
     assert VERSION in engine.remark
 
 
-def batched() -> PPOCR:
-    """An engine for the runs below, named in the registry."""
-    return PPOCR("cpu", Batching(most=16, step=64))
+class Batched(PPOCR):
+    """An engine for the run below, named in the registry. asked: the sizes of the crops that it was asked to read
+    together."""
+
+    asked: ClassVar[list[tuple[tuple[int, ...], ...]]] = []
+
+    def __init__(self) -> None:
+        super().__init__("cpu", Batching(most=16, step=64))
+
+    def read_many(self, crops: Sequence[Crop]) -> list[Transcription]:
+        self.asked.append(tuple(crop.picture.shape for crop in crops))
+        return super().read_many(crops)
 
 
 def test_a_run_in_batches_records_it_and_replays_to_the_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(registry.ENGINES["ocr"], "ppocr-batched", f"{__name__}:batched")
+    monkeypatch.setitem(registry.ENGINES["ocr"], "ppocr-batched", f"{__name__}:Batched")
     exam = make_exam([BLANK, NUMERIC, BLANK, BLANK])
     print_sheets(exam, tmp_path, roster=Roster([Entry("2026")]))
     form = load_form(tmp_path / "form.json")
@@ -355,13 +367,17 @@ def test_a_run_in_batches_records_it_and_replays_to_the_bit(tmp_path: Path, monk
         job = Job(exam, form, tmp_path, settings=Settings(ocr=ocr))
         summary = run_batch(job, [scans], tmp_path / ocr, SerialExecutor())
         assert summary["counts"]["read"] == len(truths)
-        assert summary["remarks"] == ([batched().remark] if ocr == "ppocr-batched" else [])
+        assert summary["remarks"] == ([Batched().remark] if ocr == "ppocr-batched" else [])
         with RunStore.open(tmp_path / ocr) as store:
             found[ocr] = [(one.stored.item, one.stored.mark, one.stored.flags) for one in _replayed(store, "scan")]
     assert found["ppocr"] == found["ppocr-batched"]
+    together = set(Batched.asked)
+    assert len(together) == len(truths), "the boxes of a page at once"
+    Batched.asked.clear()
     scans.rename(tmp_path / "away")
     with RunStore.open(tmp_path / "ppocr-batched") as store:
         assert len(_replayed(store, "crops")) == len(exam.items)
+    assert set(Batched.asked) == together, "without the scans the same boxes are read together"
 
 
 def _replayed(store: RunStore, source: str) -> list:
