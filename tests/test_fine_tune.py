@@ -163,3 +163,15 @@ def test_pairs_have_judged_similarities(data: Path) -> None:
         assert {row.split for row in rows} == {"train"}
         assert min(row.score for row in rows) >= 0
         assert max(row.score for row in rows) == 1
+
+
+def test_the_finish_reads_every_question_that_was_held_out() -> None:
+    pytest.importorskip("torch")
+    from grader.training.train import Bench, _to_finish
+
+    rows = [replace(ROWS[0], text=str(number)) for number in range(400)]
+    folds = np.arange(400) % 5
+    recipe = Recipe.load("en").model_copy(update={"finish": Recipe.load("en").finish.model_copy(update={"again": 0.3})})
+    chosen = {row.text for row in _to_finish(Bench(recipe, Path(), rows, folds, Path(), folds))}
+    assert {str(number) for number in range(0, 400, 5)} <= chosen
+    assert 0.2 < (len(chosen) - 80) / 320 < 0.4

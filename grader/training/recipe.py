@@ -42,6 +42,7 @@ class Stage(BaseModel):
     made: float = Field(default=0.0, ge=0)  # weight of answers made by rule beside human-graded ones
     peers: float = Field(default=0.0, ge=0)  # answers read against a right answer of another student, share of rows
     noise: float = Field(default=0.0, ge=0, le=1)  # share of the answers that get reading mistakes
+    again: float = Field(default=1.0, ge=0, le=1)  # finish: share of the answers already learnt that are read again
 
 
 class Recipe(BaseModel):

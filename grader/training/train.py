@@ -147,12 +147,19 @@ def _finished(bench: Bench, out: Path) -> Path:
     if not done.is_file():
         done.parent.mkdir(exist_ok=True)
         model = _trained(bench, [], out / "fold-0")
-        rows, real = stage_rows(bench, bench.recipe.finish, bench.rows, bench.recipe.seed + 1)
+        rows, real = stage_rows(bench, bench.recipe.finish, _to_finish(bench), bench.recipe.seed + 1)
         task = fine_tune.Task(_inputs(bench.encoding, rows), rows, fine_tune.weights(rows, real, bench.recipe.finish))
         fine_tune.fit(model, task, bench.recipe.finish, bench.recipe.seed + 1, done.with_name("stage.pt"))
         _keep(model, done)
         done.with_name("stage.pt").unlink()
     return done
+
+
+def _to_finish(bench: Bench) -> list[Row]:
+    """All answers to the questions that the first fold held out, and a share of the others drawn by chance."""
+    draw = np.random.default_rng(bench.recipe.seed).random(len(bench.rows))
+    chosen = (bench.folds == 0) | (draw < bench.recipe.finish.again)
+    return [row for row, one in zip(bench.rows, chosen, strict=True) if one]
 
 
 def _staged(bench: Bench, model: CrossEncoder, learnt: Sequence[Row], number: int, folder: Path) -> None:
