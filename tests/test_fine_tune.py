@@ -165,13 +165,13 @@ def test_pairs_have_judged_similarities(data: Path) -> None:
         assert max(row.score for row in rows) == 1
 
 
-def test_the_finish_reads_every_question_that_was_held_out() -> None:
+def test_a_stage_reads_a_share_and_the_finish_every_question_held_out() -> None:
     pytest.importorskip("torch")
-    from grader.training.train import Bench, _to_finish
+    from grader.training.train import _drawn
 
     rows = [replace(ROWS[0], text=str(number)) for number in range(400)]
-    folds = np.arange(400) % 5
-    recipe = Recipe.load("en").model_copy(update={"finish": Recipe.load("en").finish.model_copy(update={"again": 0.3})})
-    chosen = {row.text for row in _to_finish(Bench(recipe, Path(), rows, folds, Path(), folds))}
+    held = np.arange(400) % 5 == 0
+    chosen = {row.text for row in _drawn(rows, 0.3, 7, held)}
     assert {str(number) for number in range(0, 400, 5)} <= chosen
     assert 0.2 < (len(chosen) - 80) / 320 < 0.4
+    assert len(_drawn(rows, 1.0, 7, np.zeros(400, bool))) == 400

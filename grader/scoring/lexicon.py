@@ -35,7 +35,25 @@ def _opposites() -> dict[str, frozenset[str]]:
     return {word: frozenset(others) for word, others in table.items()}
 
 
+def _surface() -> dict[str, str]:
+    """Written word → its opposite in the same form: increases → decreases."""
+    table: dict[str, str] = {}
+    for one, two in (pair.split("/") for pair in f"{_PAIRS_EN} {_PAIRS_ZH}".split()):
+        forms = [(one, two)]
+        if one.isascii() and len(one) > 3 and not one.endswith("er"):
+            forms += [(_inflected(one, end), _inflected(two, end)) for end in ("s", "ed", "ing")]
+        for mine, theirs in forms:
+            table.setdefault(mine, theirs)
+            table.setdefault(theirs, mine)
+    return table
+
+
+def _inflected(word: str, end: str) -> str:
+    return (word.removesuffix("e") if end != "s" else word) + end
+
+
 OPPOSITES = _opposites()
+SURFACE = _surface()
 _CHINESE = tuple(word for word in OPPOSITES if ord(word[0]) >= 0x3400)
 
 _YES = re.compile(r"^\W*(?:yes|true|correct|right|是的?|对的?|正确|可以|能|会)(?:$|[\s\W])")

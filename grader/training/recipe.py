@@ -41,8 +41,11 @@ class Stage(BaseModel):
     contradiction: float = Field(default=1.5, gt=0)  # weight of the rare class
     made: float = Field(default=0.0, ge=0)  # weight of answers made by rule beside human-graded ones
     peers: float = Field(default=0.0, ge=0)  # answers read against a right answer of another student, share of rows
+    opposed: float = Field(default=0.0, ge=0)  # right answers turned into contradictions, share of rows
     noise: float = Field(default=0.0, ge=0, le=1)  # share of the answers that get reading mistakes
-    again: float = Field(default=1.0, ge=0, le=1)  # finish: share of the answers already learnt that are read again
+    again: float = Field(
+        default=1.0, ge=0, le=1
+    )  # share of the answers that are read; of the finish: of those learnt before
 
 
 class Recipe(BaseModel):

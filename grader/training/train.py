@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 from grader.scoring.encoding import Encoding, Lengths
-from grader.training import augment, bases, checks, fine_tune, pairs, sets, variants, vocabulary
+from grader.training import augment, bases, checks, fine_tune, opposites, pairs, sets, variants, vocabulary
 from grader.training.cross_encoder import CrossEncoder, encode
 from grader.training.recipe import Recipe, Stage
 from grader.training.rows import Row, balanced_folds
@@ -120,6 +120,7 @@ def stage_rows(bench: Bench, stage: Stage, learnt: Sequence[Row], seed: int) -> 
     for name in stage.sets:
         rows += pairs.load(bench.folder, name) if name in pairs.PAIRS else [r for r in learnt if r.source == name]
     graded = variants.misread(rows, stage.noise, seed) + variants.beside_peers(rows, stage.peers, seed)
+    graded += opposites.opposed_rows(rows, stage.opposed, seed)
     made = augment.made_rows(rows, seed) if stage.made else []
     return graded + made, len(graded)
 
@@ -147,7 +148,8 @@ def _finished(bench: Bench, out: Path) -> Path:
     if not done.is_file():
         done.parent.mkdir(exist_ok=True)
         model = _trained(bench, [], out / "fold-0")
-        rows, real = stage_rows(bench, bench.recipe.finish, _to_finish(bench), bench.recipe.seed + 1)
+        chosen = _drawn(bench.rows, bench.recipe.finish.again, bench.recipe.seed, bench.folds == 0)
+        rows, real = stage_rows(bench, bench.recipe.finish, chosen, bench.recipe.seed + 1)
         task = fine_tune.Task(_inputs(bench.encoding, rows), rows, fine_tune.weights(rows, real, bench.recipe.finish))
         fine_tune.fit(model, task, bench.recipe.finish, bench.recipe.seed + 1, done.with_name("stage.pt"))
         _keep(model, done)
@@ -155,11 +157,10 @@ def _finished(bench: Bench, out: Path) -> Path:
     return done
 
 
-def _to_finish(bench: Bench) -> list[Row]:
-    """All answers to the questions that the first fold held out, and a share of the others drawn by chance."""
-    draw = np.random.default_rng(bench.recipe.seed).random(len(bench.rows))
-    chosen = (bench.folds == 0) | (draw < bench.recipe.finish.again)
-    return [row for row, one in zip(bench.rows, chosen, strict=True) if one]
+def _drawn(rows: Sequence[Row], share: float, seed: int, always: np.ndarray) -> list[Row]:
+    """About a share of the rows by chance, and those that are always read."""
+    chosen = always | (np.random.default_rng(seed).random(len(rows)) < share)
+    return [row for row, one in zip(rows, chosen, strict=True) if one]
 
 
 def _staged(bench: Bench, model: CrossEncoder, learnt: Sequence[Row], number: int, folder: Path) -> None:
@@ -169,7 +170,8 @@ def _staged(bench: Bench, model: CrossEncoder, learnt: Sequence[Row], number: in
     if folder.name == "shared" and done.is_file():
         model.load_state_dict(torch.load(done, weights_only=True))
         return
-    rows, real = stage_rows(bench, stage, learnt, seed)
+    drawn = _drawn(learnt, stage.again, seed + number, np.zeros(len(learnt), bool))
+    rows, real = stage_rows(bench, stage, drawn, seed)
     task = fine_tune.Task(_inputs(bench.encoding, rows), rows, fine_tune.weights(rows, real, stage))
     fine_tune.fit(model, task, stage, seed, folder / f"stage-{number}.pt")
     if folder.name == "shared":
