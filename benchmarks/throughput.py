@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--bundle", type=Path, help="a scorer to use; else untrained heads")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--same-work", type=int, default=12, help="pages that are also read by the others; 0: none")
-    parser.add_argument("--keep", type=Path, help="folder to keep the batches and runs in")
+    parser.add_argument("--keep", type=Path, help="folder to keep batches and runs in; a batch that is there is used")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.keep or Path(scratch)
@@ -88,8 +88,9 @@ def main() -> None:
 
 def grown(folder: Path, sizes: Sequence[int], options: argparse.Namespace, objective: bool) -> list[Measured]:
     """A run of each size, the smallest first."""
-    print(f"making {sizes[-1]:,} pages", file=sys.stderr)
-    batches.make(folder, sizes[-1], options.seed, objective)
+    if not (folder / "truth.jsonl").is_file() or len(batches.truths(folder)) != sizes[-1]:
+        print(f"making {sizes[-1]:,} pages", file=sys.stderr)
+        batches.make(folder, sizes[-1], options.seed, objective)
     return [measured(folder, size, options.workers, objective) for size in sizes]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from grader.errors import ModelError, UsageError
 from grader.scoring.bundle import NETWORK, Bundle
 from grader.scoring.encoder import EncoderScorer
 from grader.scoring.encoding import Encoding, Lengths
+from grader.scoring.lexical import LexicalScorer
 from grader.training.rows import Row
 
 pytest.importorskip("torch")
@@ -213,6 +215,18 @@ def test_the_better_judge_weighs_more_and_confidence_is_calibrated() -> None:
     right = np.array([one.decision.right for one in judged], float)
     assert abs(sure.mean() - right.mean()) < 0.08
     assert stacking.left_out(learnt)["one"]["n"] == 300
+
+
+def test_a_class_that_nobody_judged_costs_no_mark() -> None:
+    numbers_only = held(3, 0.8)
+    words = ("correct", "contradictory", "incorrect")
+    rows = [replace(row, label=words[place % 3]) for place, row in enumerate(numbers_only.rows)]
+    in_words = stacking.Held(rows, numbers_only.encoder, numbers_only.lexical, numbers_only.features)
+    found = {}
+    for name, one in (("numbers", numbers_only), ("words", in_words)):
+        numbers, limits, _ = stacking.fit(one, LexicalScorer().extractor)
+        found[name] = (limits["contradiction"] <= 1.0, numbers["clause"] <= 1.0)
+    assert found == {"numbers": (False, False), "words": (True, True)}
 
 
 def test_logistic_regression_finds_the_weights_and_stays_where_nothing_speaks() -> None:

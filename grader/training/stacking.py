@@ -32,6 +32,7 @@ _PULL = {"steps": 30.0, "confidence": 60.0}  # strength of the pull towards doin
 _BALANCE = 0.5  # of the sets, in the sum of the judges: small ones are too noisy to weigh alike
 _RIGHT_APART = 0.03  # at most this share of the right marks is flagged because the judges disagree
 _CLAUSE_LEAST = 0.6
+_NEVER = 2.0  # beyond any probability
 _LEAST = 200  # decisions to fit a kind on
 
 
@@ -261,6 +262,9 @@ def _limits(
     ]  # fmt: skip
     limits = validation.choose_limits(held.rows, measures, [one.decision for one in natural], sure)
     apart = np.array([max(one.found.apart, one.found.inner) for one in natural if one.decision.right])
+    if not any(row.label for row in held.rows):
+        # no person ever told contradictory from otherwise wrong here: what the class head says of it was never judged
+        return replace(limits, contradiction=_NEVER), _plain(np.quantile(apart, 1 - _RIGHT_APART)), _NEVER
     clause = max(_CLAUSE_LEAST, limits.contradiction)
     return limits, _plain(np.quantile(apart, 1 - _RIGHT_APART)), _plain(clause)
 
