@@ -199,6 +199,32 @@ def test_a_statement_taken_back_costs_its_mark(folder: Path, monkeypatch: pytest
     assert turned.status == "review"
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("holistic", "Moving air removes humid air and decreases the rate of evaporation."),
+        ("holistic", "The water evaporates slower."),
+        ("rubric", "The wind carries away the water vapour. The water evaporates slower."),
+        ("rubric", "The wind carries away the water vapour. The wind never carries away water vapour."),
+    ],
+)
+def test_the_opposite_of_a_reference_costs_its_mark(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str
+) -> None:
+    scorer = EncoderScorer(folder=folder)
+    sure = Output(np.full(4, 0.99, np.float32), np.array([0.98, 0.01, 0.01], np.float32), np.zeros(4, np.float32))
+    monkeypatch.setattr(scorer, "read", lambda *_: sure)
+    limits = replace(scorer.bundle.limits, reversed=0.3)
+    monkeypatch.setattr(scorer, "bundle", replace(scorer.bundle, limits=limits, stack=Stack.read(UNFITTED)))
+    said, turned = marks_of(scorer, name, ["The wind carries away the water vapour, so it evaporates faster.", text])
+    assert said.mark == ITEMS[name].max_mark
+    assert "contradiction" not in said.flags
+    assert turned.mark is not None
+    assert turned.mark < said.mark
+    assert "contradiction" in turned.flags
+    assert turned.status == "review"
+
+
 def test_blank_earns_nothing_with_the_confidence_of_the_reading(scorer: EncoderScorer) -> None:
     sure, doubtful = (marks_of(scorer, "rubric", [""], reading)[0] for reading in (1.0, 0.5))
     assert (sure.mark, sure.confidence, sure.status) == (0.0, 1.0, "proposed")

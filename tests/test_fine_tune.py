@@ -50,7 +50,7 @@ def task():
         first = [1, *(3 + words.index(word) for word in row.references[0].split()), 2]
         second = [*(3 + words.index(word) for word in row.text.split()), 2]
         inputs.append((first + second, [0] * len(first) + [1] * len(second)))
-    return fine_tune.Task(inputs, ROWS, fine_tune.weights(ROWS, len(ROWS), STAGE))
+    return fine_tune.Task(inputs, ROWS, fine_tune.weights(ROWS, len(ROWS), STAGE), len(ROWS))
 
 
 def weights_of(model) -> dict[str, np.ndarray]:

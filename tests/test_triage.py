@@ -152,6 +152,23 @@ def test_a_negated_reference_goes_to_a_person(scorer: LexicalScorer) -> None:
             assert given.status == "review", (text, given)
 
 
+def test_the_opposite_of_a_reference_goes_to_a_person(scorer: LexicalScorer) -> None:
+    wind = ("zh", "为什么湿毛巾在有风的天气干得更快？", "风带走了毛巾表面的水蒸气，使水分蒸发加快。")
+    for text in ("水分蒸发减慢。", "风带走了水蒸气。风没有带走水蒸气。水分蒸发加快。"):
+        given = scorer_measures(scorer, *wind, text)
+        assert given >= 0.3, text
+    assert scorer_measures(scorer, *wind, "风带走了水蒸气，所以水分蒸发得更快。") == 0.0
+    assert "contradiction" in mark(scorer, *wind, "使水分蒸发减慢。").flags
+
+
+def scorer_measures(scorer: LexicalScorer, language: str, prompt: str, reference: str, text: str) -> float:
+    """How much of the answer says the opposite, as triage measures it."""
+    sight, answer = scorer.extractor.sight, look(text)
+    features, passes = scorer.probabilities(prompt, [reference], answer)
+    question, weights = sight(prompt), scorer.extractor.weights
+    return triage.measure(answer, question, [sight(reference)], features.tolist(), float(passes[4]), weights).reversed
+
+
 def test_ten_thousand_characters_are_flagged_and_read_in_part(scorer: LexicalScorer) -> None:
     for language, prompt, reference in ITEMS:
         for text in ("水" * 10_000, "word " * 2000, (reference + " ") * 200, "，" * 10_000, "a1" * 5000):

@@ -20,7 +20,12 @@ from grader.errors import ExitCode, UsageError
     type=click.Path(path_type=Path, file_okay=False),
     help="The folder that holds asag/.",
 )
-def command(recipe: str, out: Path, data: Path) -> int:
+@click.option(
+    "--teacher",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="A finished run whose word is learnt beside the human's, where RECIPE asks for it.",
+)
+def command(recipe: str, out: Path, data: Path, teacher: Path | None) -> int:
     """Train the network of RECIPE (en, zh or a .yaml file); run again it goes on where it stopped.
 
     Some questions are held out in turn to measure and to calibrate; what ships is trained on all of them. Then
@@ -33,6 +38,6 @@ def command(recipe: str, out: Path, data: Path) -> int:
     from grader.training.recipe import Recipe
     from grader.training.train import train
 
-    done = train(Recipe.load(Path(recipe) if recipe.endswith((".yaml", ".yml")) else recipe), data, out)
+    done = train(Recipe.load(Path(recipe) if recipe.endswith((".yaml", ".yml")) else recipe), data, out, teacher)
     click.echo(f"trained: {done}", err=True)
     return ExitCode.DONE

@@ -9,7 +9,7 @@ look most correct counts. An answer longer than the encoder reads is read in str
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -25,12 +25,14 @@ from grader.scoring.encoding import Encoding, nearest
 from grader.scoring.evidence import Met, Reading, conflict, meets
 from grader.scoring.lexical import LexicalScorer
 from grader.scoring.network import Network, Output, Provider
+from grader.scoring.reversal import reversed_share
 from grader.scoring.stacking import Signals, signals
 from grader.scoring.task import ITEMS, Criterion, Judgement, Task, addressed
 from grader.scoring.text import View, look
 
 REFERENCES = 3  # read by the encoder, of those an item has
 WINDOWS = 4  # stretches that are read of a long answer
+_ONE_CLAUSE = 0.5  # likeness from which a clause turns a criterion, which is often a single clause: alike by chance
 
 
 class EncoderScorer:
@@ -136,15 +138,22 @@ class _EncoderTask(Task):
         """The whole answer beside the reference answers; evidence is its stretch that carries most."""
         span = self.extractor.best_clause(self.extractor.sight(nearest(self.whole, answer)[0]), answer)[1]
         turned = self._conflict(self.whole, reading, answer) if measures.both or measures.polarity else 0.0
-        for share, limit in ((measures.both, self.limits.both), (measures.polarity, self.limits.polarity)):
-            turned = max(turned, 0.5 + share / 2 if share >= limit else 0.0)  # taken back: more likely unsaid than said
+        limits = self.limits
+        for share, limit in (
+            (measures.both, limits.both), (measures.polarity, limits.polarity), (measures.reversed, limits.reversed)
+        ):  # fmt: skip
+            turned = max(turned, _taken_back(share, limit))
         return Met(reading, answer.span(*span) if span else None, turned)
 
     def _meets(self, criterion: Criterion, answer: View) -> Met:
         def read(part: View) -> Reading:
             return self.scorer.reading(self.item.prompt, criterion.texts, part)[0]
 
-        return meets(read, [self.extractor.sight(text) for text in criterion.texts], answer, self.extractor, self.stack)
+        texts = [self.extractor.sight(text) for text in criterion.texts]
+        found = meets(read, texts, answer, self.extractor, self.stack)
+        share = reversed_share(answer, texts, self.extractor.weights)
+        turned = _taken_back(share, max(self.limits.reversed, _ONE_CLAUSE))
+        return replace(found, conflict=max(found.conflict, turned))
 
     def _conflict(self, texts: Sequence[str], reading: Reading, answer: View) -> float:
         def read(part: View) -> Reading:
@@ -166,3 +175,9 @@ class _EncoderTask(Task):
             float(np.mean([getattr(s, name) for s in there])) for name in ("apart", "inner", "doubt")
         )
         return Signals(agreement, apart, inner, doubt)
+
+
+def _taken_back(share: float, limit: float) -> float:
+    """Probability that what was said is unsaid, from a measure of contradiction: more likely than not from the limit
+    on, nothing below it."""
+    return 0.5 + share / 2 if share >= limit else 0.0

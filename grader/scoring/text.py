@@ -32,7 +32,7 @@ _NEGATIONS = (
     "not no never none neither nor cannot without nothing hardly isnt arent wasnt werent dont doesnt didnt cant "
     "wont couldnt wouldnt shouldnt hasnt havent hadnt unable fail lack nobody"
 )
-_NEGATION_EN = frozenset(_NEGATIONS.split())
+NEGATION_EN = frozenset(_NEGATIONS.split())
 _NEGATION_ZH = re.compile(
     r"不(?![仅但断管论只])|没|无(?!论)|(?<!除)非(?!常)|未|勿|(?<![特区分差级性鉴识])别(?!的|人)|(?<!是)否(?!则)"
 )
@@ -106,7 +106,7 @@ class View:
                 word = match.group().replace("'", "").replace("’", "")
                 cjk = len(word) == 1 and ord(word) >= 0x3400
                 negated = place - last <= NEGATION_REACH
-                if match.start() in negations or word in _NEGATION_EN or (word.endswith("nt") and "'" in match.group()):
+                if match.start() in negations or word in NEGATION_EN or (word.endswith("nt") and "'" in match.group()):
                     last = place
                 found.append(Token(word if cjk else stem(word), match.start(), match.end(), cjk, negated))
         return tuple(found)
@@ -125,7 +125,7 @@ class View:
     @cached_property
     def negations(self) -> int:
         """How many negations it holds."""
-        english = sum(word in _NEGATION_EN for word in re.findall(r"[a-z]+", self.text.replace("'", "")))
+        english = sum(word in NEGATION_EN for word in re.findall(r"[a-z]+", self.text.replace("'", "")))
         return english + len(_NEGATION_ZH.findall(self.text))
 
     @cached_property

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from grader.scoring.features import NAMES, Weights
+from grader.scoring.reversal import reversed_share
 from grader.scoring.text import LIMIT, LOOKALIKES, View, look
 
 _PLACE = {name: place for place, name in enumerate(NAMES)}
@@ -79,14 +80,16 @@ class Limits:
     polarity: float
     both: float
     contradiction: float
+    reversed: float
     scrambled: float
     silent: float
 
 
 @dataclass(frozen=True)
 class Measures:
-    """What the limits are set on. scrambled: the reference's words out of its order. silent: the share of
-    words that make no statement by themselves, in the English sentence that has most of them."""
+    """What the limits are set on. reversed: how alike the two clauses are of which one says the opposite.
+    scrambled: the reference's words out of its order. silent: the share of words that make no statement by
+    themselves, in the English sentence that has most of them."""
 
     copied: float
     recall: float
@@ -95,6 +98,7 @@ class Measures:
     polarity: float
     both: float
     contradiction: float
+    reversed: float
     scrambled: float
     silent: float
 
@@ -121,6 +125,7 @@ def measure(
         polarity=float(features[_PLACE["polarity_mismatch"]]) * recall,
         both=float(features[_PLACE["both_polarities"]]) * recall,
         contradiction=opposed,
+        reversed=reversed_share(answer, references, weights),
         scrambled=_scrambled(features) if len(answer.tokens) >= _ORDER_LEAST else 0.0,
         silent=_silent(answer),
     )
@@ -179,8 +184,9 @@ def model_flags(measures: Measures, limits: Limits) -> list[str]:
         ("negated_reference", measures.polarity >= limits.polarity),
         ("keyword_list", measures.scrambled >= limits.scrambled or measures.silent >= limits.silent),
         ("contradiction", measures.both >= limits.both or measures.contradiction >= limits.contradiction),
+        ("contradiction", measures.reversed >= limits.reversed),
     )
-    return [code for code, hit in checks if hit]
+    return list(dict.fromkeys(code for code, hit in checks if hit))
 
 
 def control_text(raw: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from grader.training import sets
 from grader.training.card import table
-from grader.training.validation import RIGHT_FLAGGED, RISK
+from grader.training.validation import RIGHT_FLAGGED, RISK, TELLING
 
 _BASES = {
     "minilm": "all-MiniLM-L6-v2 (6 layers, hidden 384), Apache-2.0",
@@ -41,7 +41,7 @@ Cer et al. 2017. No data without an open licence took part. Test parts took no p
 ```json
 {recipe}
 ```
-
+{teacher}
 ## Export
 The graph agrees with PyTorch (same rounded weights) on {inputs} different inputs of {rows} held-out rows; the greatest
 difference of a probability is {parity:.1e}. Rounding the weights for the file moves a probability by at most
@@ -57,12 +57,15 @@ confidence that a mark is within the tolerance, on the scale that the humans use
 {rubrics}
 ## Limits of flags
 Measured flags stand where at most {right:.0%} of the fully right held-out answers carry each of them; the confidence
-limit is the least at which at most {risk:.0%} of the accepted marks are off by more than the tolerance, every set
-weighing alike.
+limit is the least at which at most {risk:.0%} of the accepted marks are off by more than the tolerance in each set of
+{telling} answers or more.
 ```json
 {limits}
 ```
 Stacking: `{stacking}`
+
+Of {turned} contradictions made by rule of right held-out answers (an opposite or a negation in one of the two texts),
+the class "contradictory" passes its limit in {told:.0%}; rules and lack of confidence stop others.
 
 ## Known limits
 - Trained on school science, electricity and computer networks (en); computer science, logistics and statistics,
@@ -70,6 +73,13 @@ Stacking: `{stacking}`
 - No public set has human marks for single criteria: rubric marks are validated on their totals, with the points of
   reference answers standing in for criteria.
 - Answers beyond {answer} tokens are read in stretches; what needs two stretches together is not understood.
+"""
+_TEACHER = """
+Beside the humans' marks it learnt from the word of a larger network, trained on the same answers and never on the
+question held out (SHA-256 {digests}):
+```json
+{recipe}
+```
 """
 _RUBRICS = """
 ### Under rubrics made of reference answers
@@ -86,15 +96,22 @@ def write(numbers: Mapping[str, Any], report: Mapping[str, Any]) -> str:
         for name, count in report["answers"].items()
     ]
     files = [f"| {name} | {made['megabytes'][name]} | `{digest}` |" for name, digest in numbers["sha256"].items()]
+    taught = report.get("teacher")
+    teacher = "" if taught is None else _TEACHER.format(
+        digests=", ".join(f"`{one}`" for one in taught["sha256"].values()), recipe=json.dumps(taught["recipe"])
+    )  # fmt: skip
     rubrics = _RUBRICS.format(table=table(report["rubrics"])) if report.get("rubrics") else ""
     left_out = table(fitted["left_out"]) if fitted["left_out"] else "There is only one set."
     return _TEXT.format(
         name=numbers["name"], version=numbers["version"], languages=" and ".join(numbers["languages"]),
         base=_BASES[numbers["base"]], files="\n".join(files), weights=numbers["weights"], data="\n".join(data),
-        recipe=json.dumps(report["recipe"]), inputs=made["inputs"], rows=made["rows"], parity=made["parity"],
+        recipe=json.dumps(report["recipe"]), teacher=teacher, inputs=made["inputs"], rows=made["rows"],
+        parity=made["parity"],
         moved=made["rounding_moves"], some=made["rounding_inputs"], moved_mean=made["rounding_moves_mean"],
         changed=made["labels_changed_3way"],
         changed_2=made["labels_changed_2way"], figures=table(fitted["figures"]), left_out=left_out, rubrics=rubrics,
-        right=RIGHT_FLAGGED, risk=RISK, limits=json.dumps(numbers["limits"]), stacking=json.dumps(numbers["stacking"]),
-        answer=numbers["lengths"]["answer"],
+        right=RIGHT_FLAGGED, risk=RISK, telling=TELLING, limits=json.dumps(numbers["limits"]),
+        stacking=json.dumps(numbers["stacking"]),
+        answer=numbers["lengths"]["answer"], turned=fitted["contradictions"]["n"],
+        told=fitted["contradictions"]["told"],
     )  # fmt: skip

@@ -50,7 +50,7 @@ _FOLDED: dict[str, Callable[..., np.ndarray]] = {
 # Where nothing was fitted, no mark is sure enough and no measured flag is raised.
 _UNLIMITED = {
     "confidence": 1.0, "boundary": 0.0, "copied": 2.0, "off_topic": -1.0, "unknown": 2.0, "polarity": 2.0,
-    "both": 2.0, "contradiction": 2.0, "scrambled": 2.0, "silent": 2.0,
+    "both": 2.0, "contradiction": 2.0, "reversed": 2.0, "scrambled": 2.0, "silent": 2.0,
 }  # fmt: skip
 
 

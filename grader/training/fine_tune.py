@@ -25,6 +25,7 @@ from grader.training.recipe import Stage
 from grader.training.rows import Row, source_weights
 
 _HEAD_FASTER = 3.0  # the head starts from nothing and learns this much faster than the top layer
+_PART, _FULL = 0.25, 0.999  # shares of the marks from which an answer says something right, and all
 _SAVE_EVERY = 300  # steps between saved states: what an interruption costs at most
 
 Sequence_ = tuple[list[int], list[int]]  # token ids, token types
@@ -32,11 +33,13 @@ Sequence_ = tuple[list[int], list[int]]  # token ids, token types
 
 @dataclass(frozen=True)
 class Task:
-    """What one stage learns from. inputs: one a row. weight: n. soft: n x 7 of a teacher, rows of nan: none."""
+    """What one stage learns from. inputs: one a row. weight: n. real: rows from here on were made by rule.
+    soft: n x 7 of a teacher, rows of nan: none."""
 
     inputs: Sequence[Sequence_]
     rows: Sequence[Row]
     weight: np.ndarray
+    real: int
     soft: np.ndarray | None = None
     alpha: float = 0.5  # share of the teacher's word where there is one
 
@@ -132,6 +135,8 @@ class _Targets:
     def of(cls, task: Task, stage: Stage, device: torch.device) -> _Targets:
         passes, seen, _, _ = targets(task.rows)
         place = np.array([CLASSES.index(row.label) if row.label else -1 for row in task.rows])
+        if stage.worded:
+            place = np.array([_word(row, number >= task.real) for number, row in enumerate(task.rows)])
         rare = np.array([1.0, stage.contradiction, 1.0], np.float32)
         one, two, three, four, five = (
             torch.from_numpy(column).to(device) for column in (passes, seen, place, task.weight, rare)
@@ -161,6 +166,15 @@ class _Targets:
             share = self.alpha * there
             loss = (1 - share) * loss + share * told
         return (loss * self.weight[chosen]).mean()
+
+
+def _word(row: Row, made: bool) -> int:
+    """The class of a row; -1 where only "right or not" is known of it."""
+    if row.label:
+        return CLASSES.index(row.label)
+    if made:
+        return CLASSES.index("correct" if row.score >= _FULL else "incorrect")
+    return CLASSES.index("incorrect") if _PART <= row.score < _FULL else -1
 
 
 @torch.no_grad()

@@ -42,10 +42,11 @@ class Stage(BaseModel):
     made: float = Field(default=0.0, ge=0)  # weight of answers made by rule beside human-graded ones
     peers: float = Field(default=0.0, ge=0)  # answers read against a right answer of another student, share of rows
     opposed: float = Field(default=0.0, ge=0)  # right answers turned into contradictions, share of rows
+    worded: bool = False  # answers graded in marks, and made ones, teach the class head what is known of them
     noise: float = Field(default=0.0, ge=0, le=1)  # share of the answers that get reading mistakes
-    again: float = Field(
-        default=1.0, ge=0, le=1
-    )  # share of the answers that are read; of the finish: of those learnt before
+    teacher: float = Field(default=0.0, ge=0, le=1)  # share of a teacher's word beside the human's (--teacher)
+    # share of the answers that are read; of the finish: of those learnt before
+    again: float = Field(default=1.0, ge=0, le=1)
 
 
 class Recipe(BaseModel):
@@ -66,6 +67,9 @@ class Recipe(BaseModel):
     question: int = Field(default=64, ge=0)  # tokens kept of each part
     reference: int = Field(default=128, ge=1)
     answer: int = Field(default=128, ge=1)
+    anchor: float = Field(
+        default=0.0, ge=0, lt=1
+    )  # share of the weights before the last stage in what judges and ships
     stages: tuple[Stage, ...]
     finish: Stage  # what ships goes on from the network of the first fold, over all questions
 

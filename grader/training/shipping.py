@@ -7,6 +7,7 @@ by the scorer itself with the points of reference answers as criteria.
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -24,6 +25,7 @@ from grader.training import encoder_card, sets, stacking, stored
 from grader.training.export import Trained, export, write_numbers
 from grader.training.recipe import Recipe
 from grader.training.rows import Row, balanced_folds
+from grader.training.teacher import TEACHER
 
 Say = Callable[[str], None]
 
@@ -35,12 +37,12 @@ def ship(run: Path, folder: Path, out: Path, kind: stored.Weights, rubrics: int,
     recipe = _recipe(run)
     trained = trained_by(run, recipe)
     rows = graded_rows(recipe, folder)
-    places, probabilities = _held(run, len(rows))
+    places, probabilities, turned = _held(run, len(rows))
     checked = [rows[place] for place in places]
     report: dict[str, Any] = {"export": export(trained, checked, out, kind, say)}
     say("fitting stacking, confidence and limits")
     extractor = LexicalScorer().extractor
-    whole = stacking.held_out(rows, places, probabilities, extractor)
+    whole = replace(stacking.held_out(rows, places, probabilities, extractor), turned=turned)
     fitted, limits, report["stacking"] = stacking.fit(whole, extractor)
     numbers = {**read_numbers(out), "stacking": fitted, "limits": limits}
     write_numbers(numbers, out)
@@ -53,6 +55,8 @@ def ship(run: Path, folder: Path, out: Path, kind: stored.Weights, rubrics: int,
         report["rubrics"] = stacking.add_rubrics(fitted, judged)
         write_numbers(numbers, out)
     report["recipe"] = recipe.model_dump(mode="json")
+    if (run / TEACHER).is_file():
+        report["teacher"] = json.loads((run / TEACHER).read_text(encoding="utf-8"))
     report["answers"] = {
         name: sum(row.source == name for row in rows) for name in dict.fromkeys(r.source for r in rows)
     }
@@ -81,17 +85,17 @@ def graded_rows(recipe: Recipe, folder: Path) -> list[Row]:
     return [row for row in sets.training_rows(folder) if row.source in wanted and row.language in recipe.languages]
 
 
-def _held(run: Path, count: int) -> tuple[list[int], np.ndarray]:
-    """(places of the rows that were held out, n x 7 probabilities)."""
+def _held(run: Path, count: int) -> tuple[list[int], np.ndarray, np.ndarray]:
+    """(places of the rows that were held out, n x 7 probabilities, m x 7 of contradictions made of them)."""
     path = run / "held.npz"
     try:
         with np.load(path) as stored:
-            places, probabilities = stored["place"], stored["probabilities"]
+            places, probabilities, turned = stored["place"], stored["probabilities"], stored["contradictions"]
     except (OSError, KeyError, ValueError) as error:
         raise UsageError(f"{path} cannot be used: {error}", "let `grader train` finish") from error
     if probabilities.shape != (len(places), 7) or (len(places) and places.max() >= count):
         raise UsageError(f"{path} does not fit the data", "use the data that the run was trained with")
-    return places.tolist(), probabilities
+    return places.tolist(), probabilities, turned
 
 
 def _under_rubrics(

@@ -8,7 +8,7 @@ What it is worth is measured on sets that took no part in the fit (leave one set
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -33,18 +33,21 @@ _BALANCE = 0.5  # of the sets, in the sum of the judges: small ones are too nois
 _RIGHT_APART = 0.03  # at most this share of the right marks is flagged because the judges disagree
 _CLAUSE_LEAST = 0.6
 _NEVER = 2.0  # beyond any probability
+_TELLS = 0.5  # share of made contradictions that a class nobody graded must find to be heard
 _LEAST = 200  # decisions to fit a kind on
 
 
 @dataclass(frozen=True, eq=False)
 class Held:
     """What was said of rows whose questions were held out. encoder: n x 7 (steps, classes); lexical: n x 5;
-    features: n x F of the lexical scorer."""
+    features: n x F of the lexical scorer. turned: m x 7 of the encoder, of contradictions made by rule of right answers
+    among the rows."""
 
     rows: Sequence[Row]
     encoder: np.ndarray
     lexical: np.ndarray
     features: np.ndarray
+    turned: np.ndarray = field(default_factory=lambda: np.zeros((0, 7)))
 
     def part(self, chosen: Iterable[int]) -> Held:
         """Some of the rows."""
@@ -103,8 +106,10 @@ def fit(held: Held, extractor: Extractor) -> tuple[dict[str, Any], dict[str, flo
     stack = Stack.read(numbers)
     sure = np.array([stack.sure(one.kind, one.found) for one in natural])
     limits, numbers["apart"], numbers["clause"] = _limits(held, stack, natural, sure, extractor)
+    opposed = stack.classes(held.turned[:, 4:])[:, 1]
     report = {
         "answers": len(held.rows),
+        "contradictions": {"n": len(opposed), "told": _told(opposed, limits.contradiction)},
         "figures": figures(held, Stack.read(numbers), natural, sure),
         "left_out": left_out(held),
     }
@@ -260,13 +265,21 @@ def _limits(
         )
         for place, row in enumerate(held.rows)
     ]  # fmt: skip
-    limits = validation.choose_limits(held.rows, measures, [one.decision for one in natural], sure)
+    limits = validation.choose_limits(held.rows, measures, [one.decision for one in natural], sure, each_set=True)
     apart = np.array([max(one.found.apart, one.found.inner) for one in natural if one.decision.right])
     if not any(row.label for row in held.rows):
-        # no person ever told contradictory from otherwise wrong here: what the class head says of it was never judged
-        return replace(limits, contradiction=_NEVER), _plain(np.quantile(apart, 1 - _RIGHT_APART)), _NEVER
+        # No person ever told contradictory from otherwise wrong here: what the class head says of a clause was never
+        # judged, and costs nothing. It raises a flag where it tells contradictions made by rule from right answers.
+        told = _told(stack.classes(held.turned[:, 4:])[:, 1], limits.contradiction)
+        kept = limits if told >= _TELLS else replace(limits, contradiction=_NEVER)
+        return kept, _plain(np.quantile(apart, 1 - _RIGHT_APART)), _NEVER
     clause = max(_CLAUSE_LEAST, limits.contradiction)
     return limits, _plain(np.quantile(apart, 1 - _RIGHT_APART)), _plain(clause)
+
+
+def _told(opposed: np.ndarray, limit: float) -> float:
+    """The share of contradictions that the limit finds."""
+    return float((opposed >= limit).mean()) if len(opposed) else 0.0
 
 
 def rubric_decisions(scorer: EncoderScorer, rows: Sequence[Row], most: int) -> list[Judged]:

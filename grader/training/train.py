@@ -7,8 +7,11 @@ from the start. Whatever is done already is not done again: each training has it
 one is only read.
 
     DIR/recipe.json      the recipe; checks.json: what the checks of the data found
-    DIR/fold-K/          model.pt of the members that never saw the questions of fold K
-    DIR/held.npz         their predictions: place (of the row), probabilities (n x 7)
+    DIR/fold-K/          model.pt of the members that never saw the questions of fold K; anchor.pt and last.pt, of
+                         which it is the mean
+    DIR/teacher.json     which run taught it, where one did
+    DIR/held.npz         their predictions: place (of the row), probabilities (n x 7); contradictions (m x 7): of
+                         contradictions made of right ones among them
     DIR/final/model.pt   the network that ships, and tokenizer.json that belongs to all of them
 """
 
@@ -22,25 +25,36 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from grader.errors import UsageError
 from grader.scoring.encoding import Encoding, Lengths
 from grader.training import augment, bases, checks, fine_tune, opposites, pairs, sets, variants, vocabulary
 from grader.training.cross_encoder import CrossEncoder, encode
 from grader.training.recipe import Recipe, Stage
 from grader.training.rows import Row, balanced_folds
+from grader.training.teacher import TEACHER, Teacher, Words, soft
 
 Say = Callable[[str], None]
+ANCHOR, LAST = "anchor.pt", "last.pt"  # of a fold: before the last stage, and after it
+_OPPOSED, _CONTRADICTED = 0.3, 20240503  # share of the held-out answers that is turned, and the seed
 
 
 @dataclass(frozen=True, eq=False)
 class Bench:
-    """What every training of one recipe shares. rows: the graded answers of its last stage; folds: of each row."""
+    """What every training of one recipe shares. folder: of the sets; out: of the run. rows: the graded answers of
+    its last stage; folds: of each row; teacher: whose word is learnt beside the human's, where the recipe asks."""
 
     recipe: Recipe
     folder: Path
+    out: Path
     rows: list[Row]
     folds: np.ndarray
     tokenizer: Path
     kept: np.ndarray
+    teacher: Teacher | None = None
+
+    def folder_of(self, fold: int) -> Path:
+        """Where the network that never saw the questions of `fold` is kept."""
+        return self.out / f"fold-{fold}"
 
     @property
     def encoding(self) -> Encoding:
@@ -53,40 +67,48 @@ class Bench:
         base = bases.load(self.recipe.base, self.kept)
         return CrossEncoder(base, self.recipe.pooling, self.recipe.dropout).to(device())
 
+    def words(self, stage: Stage, fold: int) -> Words:
+        """Of the teacher, for a student that may not see the questions of `fold`; empty where it is not asked."""
+        if self.teacher is None or not stage.teacher:
+            return {}
+        return self.teacher.words(self.rows, self.folds.tolist(), fold)
+
 
 def device() -> torch.device:
     """The GPU where there is one."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def train(recipe: Recipe, data: Path, out: Path, say: Say | None = None) -> Path:
-    """The whole run; returns the state dict that ships. data: the folder that holds asag/.
+def train(recipe: Recipe, data: Path, out: Path, teacher: Path | None = None, say: Say | None = None) -> Path:
+    """The whole run; returns the state dict that ships. data: the folder that holds asag/. teacher: a finished run.
 
-    Raises UsageError if the data is refused by its checks or the folder holds another recipe's run.
+    Raises UsageError if the data is refused by its checks, the folder holds another recipe's run, or the recipe asks
+    for a teacher and there is none that fits.
     """
     say = say or _say
-    bench = open_bench(recipe, data / "asag", out)
+    bench = open_bench(recipe, data / "asag", out, teacher)
     say(f"{len(bench.rows)} graded answers to {len({row.group for row in bench.rows})} questions")
-    held = []
+    held: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     for fold in range(recipe.out_of_fold):
         away = bench.folds == fold
         learnt = [row for row, one in zip(bench.rows, away, strict=True) if not one]
         say(f"fold {fold + 1}: {len(learnt)} answers learnt, {away.sum()} held out")
-        model = _trained(bench, learnt, out / f"fold-{fold}")
-        places = np.flatnonzero(away)
-        inputs = _inputs(bench.encoding, [bench.rows[place] for place in places.tolist()])
-        held.append((places, fine_tune.predict(model, inputs)))
-    np.savez(
-        out / "held.npz",
-        place=np.concatenate([places for places, _ in held]),
-        probabilities=np.concatenate([found for _, found in held]),
-    )
+        model = _trained(bench, learnt, fold)
+        rows = [row for row, one in zip(bench.rows, away, strict=True) if one]
+        found, turned = (
+            fine_tune.predict(model, _inputs(bench.encoding, part)) for part in (rows, contradictions(rows))
+        )
+        held.append((np.flatnonzero(away), found, turned))
+    place, probabilities, turned = (np.concatenate([one[part] for one in held]) for part in range(3))
+    np.savez(out / "held.npz", place=place, probabilities=probabilities, contradictions=turned)
     say(f"all {len(bench.rows)} answers")
     return _finished(bench, out)
 
 
-def open_bench(recipe: Recipe, folder: Path, out: Path) -> Bench:
+def open_bench(recipe: Recipe, folder: Path, out: Path, teacher: Path | None = None) -> Bench:
     """Load the data, check it, trim the vocabulary."""
+    if teacher is None and any(stage.teacher for stage in (*recipe.stages, recipe.finish)):
+        raise UsageError(f"the recipe {recipe.name!r} learns from a teacher", "train one, then give it as --teacher")
     out.mkdir(parents=True, exist_ok=True)
     recipe.claim(out)
     rows = graded_rows(recipe, folder)
@@ -105,7 +127,10 @@ def open_bench(recipe: Recipe, folder: Path, out: Path) -> Bench:
             kept = vocabulary.of_languages(whole, recipe.languages, recipe.pieces)
         np.save(kept_file, kept)
         vocabulary.write(vocabulary.trimmed(whole, kept), tokenizer)
-    return Bench(recipe, folder, rows, folds, tokenizer, np.load(kept_file))
+    learnt_from = None if teacher is None else Teacher.open(teacher)
+    if learnt_from is not None:
+        (out / TEACHER).write_text(learnt_from.described(), encoding="utf-8")
+    return Bench(recipe, folder, out, rows, folds, tokenizer, np.load(kept_file), learnt_from)
 
 
 def graded_rows(recipe: Recipe, folder: Path) -> list[Row]:
@@ -114,29 +139,45 @@ def graded_rows(recipe: Recipe, folder: Path) -> list[Row]:
     return [row for row in sets.training_rows(folder) if row.source in wanted and row.language in recipe.languages]
 
 
-def stage_rows(bench: Bench, stage: Stage, learnt: Sequence[Row], seed: int) -> tuple[list[Row], int]:
-    """(rows, how many of them were graded by people) of a stage: graded answers as learnt here, or pairs."""
+def lesson(bench: Bench, stage: Stage, learnt: Sequence[Row], seed: int, words: Words) -> fine_tune.Task:
+    """What a stage learns from: graded answers as learnt here, or pairs; then what is made of them. words: of a
+    teacher; it says something of graded answers only."""
     rows: list[Row] = []
     for name in stage.sets:
         rows += pairs.load(bench.folder, name) if name in pairs.PAIRS else [r for r in learnt if r.source == name]
-    graded = variants.misread(rows, stage.noise, seed) + variants.beside_peers(rows, stage.peers, seed)
-    graded += opposites.opposed_rows(rows, stage.opposed, seed)
-    made = augment.made_rows(rows, seed) if stage.made else []
-    return graded + made, len(graded)
+    varied = variants.misread(rows, stage.noise, seed)
+    graded = varied + variants.beside_peers(rows, stage.peers, seed) + opposites.opposed_rows(rows, stage.opposed, seed)
+    everything = graded + (augment.made_rows(rows, seed) if stage.made else [])
+    taught = None
+    if words:
+        taught = np.full((len(everything), 7), np.nan, np.float32)
+        taught[: len(rows)] = soft(rows, words)
+    weight = fine_tune.weights(everything, len(graded), stage)
+    inputs = _inputs(bench.encoding, everything)
+    return fine_tune.Task(inputs, everything, weight, len(graded), taught, stage.teacher)
 
 
-def _trained(bench: Bench, learnt: Sequence[Row], out: Path) -> CrossEncoder:
-    """The network after every stage, from the file where it is finished."""
+def contradictions(rows: Sequence[Row]) -> list[Row]:
+    """Contradictions made of right answers to held-out questions, to learn how many of them the network tells."""
+    return [row for row in opposites.opposed_rows(rows, _OPPOSED, _CONTRADICTED) if row.label == "contradictory"]
+
+
+def _trained(bench: Bench, learnt: Sequence[Row], fold: int) -> CrossEncoder:
+    """The network that never saw the questions of `fold`, after every stage, from the file where it is finished."""
+    out, stages = bench.folder_of(fold), bench.recipe.stages
     out.mkdir(parents=True, exist_ok=True)
     model, done = bench.network(), out / "model.pt"
     if not done.is_file():
-        for number in range(len(bench.recipe.stages)):
+        for number in range(len(stages)):
             # What is learnt from pairs alone is the same whichever questions are held out: it is learnt once.
-            shared = all(set(one.sets) <= set(pairs.PAIRS) for one in bench.recipe.stages[: number + 1])
+            shared = all(set(one.sets) <= set(pairs.PAIRS) for one in stages[: number + 1])
             folder = out.parent / "shared" if shared else out
-            _staged(bench, model, learnt, number, folder)
-        _keep(model, done)
-        for number in range(len(bench.recipe.stages)):
+            if number == len(stages) - 1:
+                _keep(model.state_dict(), out / ANCHOR)
+            _staged(bench, model, learnt, number, folder, fold)
+        _keep(model.state_dict(), out / LAST)
+        _keep(_anchored(bench, model, out), done)
+        for number in range(len(stages)):
             (out / f"stage-{number}.pt").unlink(missing_ok=True)
     model.load_state_dict(torch.load(done, weights_only=True))
     return model.eval()
@@ -147,14 +188,28 @@ def _finished(bench: Bench, out: Path) -> Path:
     done = out / "final" / "model.pt"
     if not done.is_file():
         done.parent.mkdir(exist_ok=True)
-        model = _trained(bench, [], out / "fold-0")
-        chosen = _drawn(bench.rows, bench.recipe.finish.again, bench.recipe.seed, bench.folds == 0)
-        rows, real = stage_rows(bench, bench.recipe.finish, chosen, bench.recipe.seed + 1)
-        task = fine_tune.Task(_inputs(bench.encoding, rows), rows, fine_tune.weights(rows, real, bench.recipe.finish))
-        fine_tune.fit(model, task, bench.recipe.finish, bench.recipe.seed + 1, done.with_name("stage.pt"))
-        _keep(model, done)
+        model, folder = _trained(bench, [], 0), bench.folder_of(0)
+        model.load_state_dict(torch.load(folder / LAST, weights_only=True))
+        stage, seed = bench.recipe.finish, bench.recipe.seed
+        chosen = _drawn(bench.rows, stage.again, seed, bench.folds == 0)
+        task = lesson(bench, stage, chosen, seed + 1, bench.words(stage, 0))
+        fine_tune.fit(model, task, stage, seed + 1, done.with_name("stage.pt"))
+        _keep(_anchored(bench, model, folder), done)
         done.with_name("stage.pt").unlink()
     return done
+
+
+def _anchored(bench: Bench, model: CrossEncoder, folder: Path) -> dict[str, torch.Tensor]:
+    """The mean of the network's weights and of those before the last stage (Wortsman et al. 2022): what a late stage
+    teaches costs less of what the others did."""
+    share, own = bench.recipe.anchor, model.state_dict()
+    if not share:
+        return own
+    before = torch.load(folder / ANCHOR, weights_only=True)
+    return {
+        name: share * before[name].to(value) + (1 - share) * value if value.is_floating_point() else value
+        for name, value in own.items()
+    }
 
 
 def _drawn(rows: Sequence[Row], share: float, seed: int, always: np.ndarray) -> list[Row]:
@@ -163,7 +218,7 @@ def _drawn(rows: Sequence[Row], share: float, seed: int, always: np.ndarray) -> 
     return [row for row, one in zip(rows, chosen, strict=True) if one]
 
 
-def _staged(bench: Bench, model: CrossEncoder, learnt: Sequence[Row], number: int, folder: Path) -> None:
+def _staged(bench: Bench, model: CrossEncoder, learnt: Sequence[Row], number: int, folder: Path, fold: int) -> None:
     stage, seed = bench.recipe.stages[number], bench.recipe.seed
     folder.mkdir(parents=True, exist_ok=True)
     done = folder / f"after-{number}.pt"
@@ -171,16 +226,15 @@ def _staged(bench: Bench, model: CrossEncoder, learnt: Sequence[Row], number: in
         model.load_state_dict(torch.load(done, weights_only=True))
         return
     drawn = _drawn(learnt, stage.again, seed + number, np.zeros(len(learnt), bool))
-    rows, real = stage_rows(bench, stage, drawn, seed)
-    task = fine_tune.Task(_inputs(bench.encoding, rows), rows, fine_tune.weights(rows, real, stage))
+    task = lesson(bench, stage, drawn, seed, bench.words(stage, fold))
     fine_tune.fit(model, task, stage, seed, folder / f"stage-{number}.pt")
     if folder.name == "shared":
-        _keep(model, done)
+        _keep(model.state_dict(), done)
 
 
-def _keep(model: CrossEncoder, path: Path) -> None:
+def _keep(state: dict[str, torch.Tensor], path: Path) -> None:
     partial = path.with_name(path.name + ".partial")
-    torch.save({name: value.cpu() for name, value in model.state_dict().items()}, partial)
+    torch.save({name: value.cpu() for name, value in state.items()}, partial)
     partial.replace(path)
 
 

@@ -21,7 +21,8 @@ from grader.scoring.text import look
 from grader.training import metrics
 from grader.training.rows import Row, source_weights
 
-RISK = 0.10  # at most this share of accepted validation marks is off by more than the tolerance, sets weighing alike
+RISK = 0.10  # at most this share of accepted validation marks is off by more than the tolerance
+TELLING = 200  # answers from which a set tells
 RIGHT_FLAGGED = 0.01  # at most this share of fully right validation answers carries each measured flag
 SCALES = (2, 4, 10)  # maximum marks at which graded sets are judged again, so that any item is covered
 _MOST_CRITERIA = 4
@@ -140,10 +141,12 @@ def choose_limits(
     measures: Sequence[triage.Measures],
     decisions: Sequence[Decision],
     sure: np.ndarray,
+    each_set: bool = False,
 ) -> triage.Limits:
     """Limits of the flags. decisions: on the natural scales; sure: their calibrated confidences. A measured flag is
-    placed where it meets at most RIGHT_FLAGGED of the fully right answers; the confidence limit where accepted marks
-    keep RISK."""
+    placed where it meets at most RIGHT_FLAGGED of the fully right answers; the confidence limit where accepted
+    marks keep RISK, sets weighing alike; with each_set, in every set that tells: an easy subject does not pay for a
+    hard one, if there is a limit that does this at all."""
     right = np.array([d.right for d in decisions], float)
     full = [measure for row, measure in zip(rows, measures, strict=True) if row.score >= 0.999]
 
@@ -153,7 +156,7 @@ def choose_limits(
 
     topical = np.array([measure.topical for measure in full])
     return triage.Limits(
-        confidence=round(metrics.accept_threshold(sure, right, source_weights(rows, 1.0), RISK), 4),
+        confidence=_confidence(rows, decisions, sure, right, each_set),
         boundary=_boundary(decisions),
         copied=min(1.0, high("copied", 0.6)),
         off_topic=round(float(np.quantile(topical, RIGHT_FLAGGED)), 4),
@@ -161,9 +164,20 @@ def choose_limits(
         polarity=high("polarity", 0.2),
         both=high("both", 0.2),
         contradiction=high("contradiction", 0.2),
+        reversed=high("reversed", 0.3),
         scrambled=high("scrambled", 0.1),
         silent=high("silent", 0.8),
     )
+
+
+def _confidence(
+    rows: Sequence[Row], decisions: Sequence[Decision], sure: np.ndarray, right: np.ndarray, each_set: bool
+) -> float:
+    sources = np.array([rows[one.row].source for one in decisions])
+    telling = [source for source in np.unique(sources) if each_set and (sources == source).sum() >= TELLING]
+    parts = [sources == source for source in telling] or [np.ones(len(sources), bool)]
+    weight = source_weights([rows[one.row] for one in decisions], 1.0)
+    return round(max(metrics.accept_threshold(sure[part], right[part], weight[part], RISK) for part in parts), 4)
 
 
 def flag_rates(rows: Sequence[Row], measures: Sequence[triage.Measures], limits: triage.Limits) -> dict[str, float]:

@@ -1,0 +1,120 @@
+"""Does an answer say the opposite of what a reference says? By rule, clause beside clause, Chinese and English.
+
+A clause of the answer is laid beside the clause of a reference that shares most content with it. Where exactly one
+of them is negated, or one has a word whose opposite stands in the other ("加快", "减慢"), they contradict. Two turns
+cancel out, in a clause or in a sentence ("越高，越快" and "越低，越慢" say the same). The measure is how much of the
+two is otherwise alike, times how much of its text either is, so that a limit can be set on it: long texts hold alike
+clauses by chance (cf. the negation and antonym cues of de Marneffe, Rafferty & Manning 2008, Finding contradictions
+in text).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+
+from grader.scoring.features import Weights
+from grader.scoring.lexicon import OPPOSITES
+from grader.scoring.text import NEGATION_EN, View, look
+
+_LEAST = 2  # units that two clauses share besides what turns them
+_NEARLY = 0.6  # of the likeness of the closest clause: another that is so close may speak for the answer
+_ENDS = "。.；;!！?？\n"
+_CHINESE = re.compile("|".join(sorted((word for word in OPPOSITES if ord(word[0]) >= 0x3400), key=len, reverse=True)))
+_NEGATING = NEGATION_EN | frozenset("不没无非未勿别否有") | frozenset(("do", "doe", "did"))
+
+
+def _one_word() -> dict[str, str]:
+    """Word → one of all the words that it is joined to by opposites, the same for each of them."""
+    found: dict[str, str] = {}
+    for word in sorted(OPPOSITES):
+        joined, waiting = set[str](), {word}
+        while waiting:
+            joined |= waiting
+            waiting = set[str]().union(*(OPPOSITES[one] for one in waiting)) - joined
+        found[word] = min(joined)
+    return found
+
+
+_ONE_WORD = _one_word()
+
+
+@dataclass(frozen=True)
+class _Clause:
+    """content: its words and Chinese bigrams without negations, opposites taken as one word; turning: the words that
+    have opposites; denied: negations are odd; sentence: its number; size: its share of the text, in tokens."""
+
+    content: frozenset[str]
+    turning: frozenset[str]
+    denied: bool
+    sentence: int
+    size: float
+
+
+def reversed_share(answer: View, references: Sequence[View], weights: Weights) -> float:
+    """0 to 1: the F1 of the content that two contradicting clauses share, weighed by how rare its words are, times the
+    greater of their shares of the answer and of the reference; 0 where no clause of the answer contradicts the clause
+    it is closest to."""
+    theirs = [clause for reference in references for clause in clauses(reference)]
+    by_word: dict[int, list[float]] = {}  # of each sentence, the clauses that an opposite turns
+    found = [0.0]
+    for mine in clauses(answer):
+        share, turns, denied = _against(mine, theirs, weights)
+        if turns and not denied:
+            by_word.setdefault(mine.sentence, []).append(share)
+        elif (turns + denied) % 2:
+            found.append(share)
+    found += [max(shares) for shares in by_word.values() if len(shares) % 2]
+    return max(found)
+
+
+def _against(mine: _Clause, theirs: Sequence[_Clause], weights: Weights) -> tuple[float, int, int]:
+    """(likeness times size, turns by a word, turns by a negation) beside the closest clause; no turns where another
+    one that is nearly as close agrees."""
+    alike = sorted(((_alike(mine, other, weights), -place) for place, other in enumerate(theirs)), reverse=True)
+    if not alike or not alike[0][0]:
+        return 0.0, 0, 0
+    nearest, place = alike[0]
+    size = max(mine.size, theirs[-place].size)
+    turns = [_turns(mine, theirs[-place]) for share, place in alike if share >= _NEARLY * nearest]
+    if any((by_word + denied) % 2 == 0 for by_word, denied in turns):
+        return 0.0, 0, 0
+    return nearest * size, *turns[0]
+
+
+def _turns(one: _Clause, other: _Clause) -> tuple[int, int]:
+    """(1 if an odd number of words stands against its opposite, 1 if one of the two is negated)."""
+    words = sum(word not in one.turning and bool(OPPOSITES[word] & one.turning) for word in other.turning)
+    return words % 2, int(one.denied != other.denied)
+
+
+@lru_cache(maxsize=4096)
+def clauses(view: View) -> tuple[_Clause, ...]:
+    """The clauses of a text that hold a token."""
+    found, sentence = [], 0
+    for start, end in view.clauses:
+        found.append(_clause(view.part(start, end), sentence, len(view.tokens)))
+        sentence += view.text[end - 1] in _ENDS
+    return tuple(found)
+
+
+def _clause(view: View, sentence: int, tokens: int) -> _Clause:
+    turning = set(_CHINESE.findall(view.text)) | {one.text for one in view.tokens if not one.cjk}
+    alike = look(_CHINESE.sub(lambda found: _ONE_WORD[found[0]], view.text))
+    kept = [token for token in alike.tokens if token.text not in _NEGATING]
+    content = {_ONE_WORD.get(token.text, token.text) for token in kept if not token.cjk}
+    content |= {one.text + two.text for one, two in pairwise(kept) if one.cjk and two.cjk}
+    denied = view.negations % 2 == 1
+    return _Clause(
+        frozenset(content), frozenset(turning & OPPOSITES.keys()), denied, sentence, len(view.tokens) / tokens
+    )
+
+
+def _alike(one: _Clause, other: _Clause, weights: Weights) -> float:
+    shared = one.content & other.content
+    if len(shared) < _LEAST:
+        return 0.0
+    return 2 * weights.sum(shared) / (weights.sum(one.content) + weights.sum(other.content))
