@@ -38,7 +38,7 @@ class Judged:
 
     @property
     def title(self) -> str:
-        return f"{self.scorer.name} ({'questions never seen' if self.unseen else 'weights saw these questions'})"
+        return f"{self.scorer.name} ({'answers never seen' if self.unseen else 'weights saw these answers'})"
 
 
 def validation_rows() -> list[Row]:

@@ -202,13 +202,12 @@ def test_a_statement_taken_back_costs_its_mark(folder: Path, monkeypatch: pytest
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("holistic", "Moving air removes humid air and decreases the rate of evaporation."),
-        ("holistic", "The water evaporates slower."),
-        ("rubric", "The wind carries away the water vapour. The water evaporates slower."),
+        ("holistic", "Water evaporates faster. Water evaporates slower."),
+        ("holistic", "Wind carries away the water vapour. Wind does not carry away the water vapour."),
         ("rubric", "The wind carries away the water vapour. The wind never carries away water vapour."),
     ],
 )
-def test_the_opposite_of_a_reference_costs_its_mark(
+def test_a_right_statement_beside_its_opposite_costs_its_mark(
     folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str
 ) -> None:
     scorer = EncoderScorer(folder=folder)
@@ -223,6 +222,15 @@ def test_the_opposite_of_a_reference_costs_its_mark(
     assert turned.mark < said.mark
     assert "contradiction" in turned.flags
     assert turned.status == "review"
+
+
+def test_the_opposite_of_a_reference_goes_to_a_person(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scorer = EncoderScorer(folder=folder)
+    limits = replace(scorer.bundle.limits, reversed=0.3)
+    monkeypatch.setattr(scorer, "bundle", replace(scorer.bundle, limits=limits))
+    for turned in marks_of(scorer, "holistic", ["Moving air decreases the rate of evaporation.", "evaporates slower"]):
+        assert turned.status == "review"
+    assert "contradiction" in marks_of(scorer, "holistic", ["Moving air decreases the rate of evaporation."])[0].flags
 
 
 def test_blank_earns_nothing_with_the_confidence_of_the_reading(scorer: EncoderScorer) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from grader.resources import model_path
 from grader.scoring.features import Weights
-from grader.scoring.reversal import reversed_share
+from grader.scoring.reversal import reversal
 from grader.scoring.text import look
 
 WIND = "风带走了毛巾表面的水蒸气，使水分蒸发加快。"
@@ -17,7 +17,7 @@ def weights() -> Weights:
 
 
 def share(weights: Weights, answer: str, *references: str) -> float:
-    return reversed_share(look(answer), [look(one) for one in references], weights)
+    return reversal(look(answer), [look(one) for one in references], weights).share
 
 
 @pytest.mark.parametrize(
@@ -65,3 +65,19 @@ def test_another_reference_that_the_clause_is_closer_to_speaks_for_it(weights: W
 def test_the_more_alike_the_higher(weights: Weights) -> None:
     close, far = "使水分蒸发减慢", "夜里水分蒸发减慢"
     assert share(weights, close, WIND) > share(weights, far, WIND) > 0.0
+
+
+@pytest.mark.parametrize(
+    ("answer", "unsaid"),
+    [
+        ("风带走了水蒸气。风没有带走水蒸气。水分蒸发加快。", True),
+        ("水分蒸发加快，水分蒸发减慢。", True),
+        ("水分蒸发减慢。", False),
+        ("风带走了水蒸气，水分蒸发加快。", False),
+    ],
+)
+def test_a_right_statement_beside_its_opposite_is_told_from_a_wrong_one(
+    weights: Weights, answer: str, unsaid: bool
+) -> None:
+    found = reversal(look(answer), [look(WIND)], weights)
+    assert (found.unsaid >= 0.3) == unsaid

@@ -133,6 +133,10 @@ def test_each_text_flag() -> None:
     assert "gibberish" in found("？！")
     assert found("定期，临时，盘点，方式，核对") == ["keyword_list"]
     assert found("wind water vapour towel away", "en") == ["keyword_list"]
+    stuffed = "可能是因为太阳，温度、湿度、蒸发速度、空气流动、水蒸气、毛巾表面"
+    assert found(stuffed) == ["keyword_list"]
+    assert "keyword_list" not in found("风带走水汽、热量、灰尘")
+    assert "keyword_list" not in found("依次为3、6、9、12、15、18，所以相同")
     assert "too_long" in found("风把水带走了，因为空气在流动。" * 200)
     assert found("TCP UDP") == []
 

@@ -25,7 +25,7 @@ from grader.scoring.encoding import Encoding, nearest
 from grader.scoring.evidence import Met, Reading, conflict, meets
 from grader.scoring.lexical import LexicalScorer
 from grader.scoring.network import Network, Output, Provider
-from grader.scoring.reversal import reversed_share
+from grader.scoring.reversal import reversal
 from grader.scoring.stacking import Signals, signals
 from grader.scoring.task import ITEMS, Criterion, Judgement, Task, addressed
 from grader.scoring.text import View, look
@@ -140,7 +140,7 @@ class _EncoderTask(Task):
         turned = self._conflict(self.whole, reading, answer) if measures.both or measures.polarity else 0.0
         limits = self.limits
         for share, limit in (
-            (measures.both, limits.both), (measures.polarity, limits.polarity), (measures.reversed, limits.reversed)
+            (measures.both, limits.both), (measures.polarity, limits.polarity), (measures.unsaid, limits.reversed)
         ):  # fmt: skip
             turned = max(turned, _taken_back(share, limit))
         return Met(reading, answer.span(*span) if span else None, turned)
@@ -151,8 +151,8 @@ class _EncoderTask(Task):
 
         texts = [self.extractor.sight(text) for text in criterion.texts]
         found = meets(read, texts, answer, self.extractor, self.stack)
-        share = reversed_share(answer, texts, self.extractor.weights)
-        turned = _taken_back(share, max(self.limits.reversed, _ONE_CLAUSE))
+        said = reversal(answer, texts, self.extractor.weights)
+        turned = _taken_back(said.unsaid, max(self.limits.reversed, _ONE_CLAUSE))
         return replace(found, conflict=max(found.conflict, turned))
 
     def _conflict(self, texts: Sequence[str], reading: Reading, answer: View) -> float:

@@ -54,35 +54,53 @@ class _Clause:
     size: float
 
 
-def reversed_share(answer: View, references: Sequence[View], weights: Weights) -> float:
-    """0 to 1: the F1 of the content that two contradicting clauses share, weighed by how rare its words are, times the
-    greater of their shares of the answer and of the reference; 0 where no clause of the answer contradicts the clause
-    it is closest to."""
+@dataclass(frozen=True)
+class Reversal:
+    """share: 0 to 1, the F1 of the content that two contradicting clauses share, weighed by how rare its words are,
+    times the greater of their shares of the answer and of the reference; 0 where no clause of the answer contradicts
+    the clause it is closest to. unsaid: the same, where another clause of the answer agrees with that clause: a right
+    statement beside its opposite."""
+
+    share: float = 0.0
+    unsaid: float = 0.0
+
+
+def reversal(answer: View, references: Sequence[View], weights: Weights) -> Reversal:
+    """What of the references the answer says the opposite of, by its worst clause."""
     theirs = [clause for reference in references for clause in clauses(reference)]
-    by_word: dict[int, list[float]] = {}  # of each sentence, the clauses that an opposite turns
-    found = [0.0]
-    for mine in clauses(answer):
-        share, turns, denied = _against(mine, theirs, weights)
-        if turns and not denied:
-            by_word.setdefault(mine.sentence, []).append(share)
-        elif (turns + denied) % 2:
-            found.append(share)
-    found += [max(shares) for shares in by_word.values() if len(shares) % 2]
-    return max(found)
+    own = clauses(answer)
+    found = [Reversal()]
+    by_word: dict[int, list[Reversal]] = {}  # of each sentence, the clauses that an opposite turns
+    for mine in own:
+        share, against, turns, denied = _against(mine, theirs, weights)
+        if against is None or (turns + denied) % 2 == 0:
+            continue
+        agreed = any(_agrees(other, against, _NEARLY * _alike(mine, against, weights), weights) for other in own)
+        one = Reversal(share, share if agreed else 0.0)
+        if turns:
+            by_word.setdefault(mine.sentence, []).append(one)
+        else:
+            found.append(one)
+    found += [one for turned in by_word.values() if len(turned) % 2 for one in turned]
+    return Reversal(max(one.share for one in found), max(one.unsaid for one in found))
 
 
-def _against(mine: _Clause, theirs: Sequence[_Clause], weights: Weights) -> tuple[float, int, int]:
-    """(likeness times size, turns by a word, turns by a negation) beside the closest clause; no turns where another
-    one that is nearly as close agrees."""
+def _agrees(one: _Clause, other: _Clause, least: float, weights: Weights) -> bool:
+    return _alike(one, other, weights) >= least and sum(_turns(one, other)) % 2 == 0
+
+
+def _against(mine: _Clause, theirs: Sequence[_Clause], weights: Weights) -> tuple[float, _Clause | None, int, int]:
+    """(likeness times size, the closest clause, turns by a word, turns by a negation); no clause where none is alike
+    or another one that is nearly as close agrees."""
     alike = sorted(((_alike(mine, other, weights), -place) for place, other in enumerate(theirs)), reverse=True)
     if not alike or not alike[0][0]:
-        return 0.0, 0, 0
+        return 0.0, None, 0, 0
     nearest, place = alike[0]
-    size = max(mine.size, theirs[-place].size)
+    closest = theirs[-place]
     turns = [_turns(mine, theirs[-place]) for share, place in alike if share >= _NEARLY * nearest]
-    if any((by_word + denied) % 2 == 0 for by_word, denied in turns):
-        return 0.0, 0, 0
-    return nearest * size, *turns[0]
+    if any(sum(one) % 2 == 0 for one in turns):
+        return 0.0, None, 0, 0
+    return nearest * max(mine.size, closest.size), closest, *turns[0]
 
 
 def _turns(one: _Clause, other: _Clause) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from grader.scoring.features import NAMES, Weights
-from grader.scoring.reversal import reversed_share
+from grader.scoring.reversal import reversal
 from grader.scoring.text import LIMIT, LOOKALIKES, View, look
 
 _PLACE = {name: place for place, name in enumerate(NAMES)}
@@ -51,6 +51,9 @@ _FOREIGN = re.compile(f"[{''.join(LOOKALIKES)}]")
 _FORMULA_LEAST = 4  # letters; a shorter word that mixes alphabets is a formula, as in "hν"
 _WORD = re.compile(r"[^\W\d_]+")
 _SENTENCE = re.compile(r"[.!?;\n]")
+_STRETCH = re.compile(r"[^。！？；;!?\n,，:：]+")
+_ENUMERATED = 5
+_NO_SMALL_PART = 0.1
 _SPACED_ZH = re.compile(r"(?<=[\u4e00-\u9fff]) +(?=[\u4e00-\u9fff])")
 _INVISIBLE = frozenset("\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u2060\u2061\u2062\u2063\u2064\ufeff\ufffd")
 
@@ -87,7 +90,8 @@ class Limits:
 
 @dataclass(frozen=True)
 class Measures:
-    """What the limits are set on. reversed: how alike the two clauses are of which one says the opposite.
+    """What the limits are set on. reversed, unsaid: how alike the two clauses are of which one says the opposite, and
+    the same where the answer says both.
     scrambled: the reference's words out of its order. silent: the share of words that make no statement by
     themselves, in the English sentence that has most of them."""
 
@@ -99,6 +103,7 @@ class Measures:
     both: float
     contradiction: float
     reversed: float
+    unsaid: float
     scrambled: float
     silent: float
 
@@ -117,6 +122,7 @@ def measure(
     units = answer.large | answer.small
     asked = units & (question.large | question.small)
     recall = float(features[_PLACE["recall"]])
+    turned = reversal(answer, references, weights)
     return Measures(
         copied=weights.sum(asked) / weights.sum(units) if units and len(answer.tokens) > 3 else 0.0,
         recall=recall,
@@ -125,7 +131,8 @@ def measure(
         polarity=float(features[_PLACE["polarity_mismatch"]]) * recall,
         both=float(features[_PLACE["both_polarities"]]) * recall,
         contradiction=opposed,
-        reversed=reversed_share(answer, references, weights),
+        reversed=turned.share,
+        unsaid=turned.unsaid,
         scrambled=_scrambled(features) if len(answer.tokens) >= _ORDER_LEAST else 0.0,
         silent=_silent(answer),
     )
@@ -236,9 +243,12 @@ def repeats(answer: View, reference: View) -> bool:
 def keyword_list(answer: View, references: Sequence[View]) -> bool:
     """Mostly content words without the small words that make statements, where every reference has them.
 
-    English: sentences of at least five words without one of them. Chinese, where lists are good style: words
-    set apart by blanks, or at least four scraps of clauses much shorter than those of any reference.
+    English: sentences of at least five words without one of them. Chinese, where lists are good style:
+    words set apart by blanks, at least four scraps of clauses much shorter than those of any reference, or five or
+    more words enumerated ("甲、乙、丙") where no reference enumerates so many.
     """
+    if _enumerates(answer) and not any(map(_enumerates, references)):
+        return True
     if not all(_speaks(reference.text) for reference in references if reference.tokens):
         return False
     if answer.cjk_share > 0.5:
@@ -248,6 +258,16 @@ def keyword_list(answer: View, references: Sequence[View]) -> bool:
     sentences = [sentence for sentence in _SENTENCE.split(answer.text) if sentence.strip()]
     silent = [s for s in sentences if len(s.split()) > _LIST_LEAST and not _speaks(s)]
     return 2 * sum(map(len, silent)) > sum(map(len, sentences))
+
+
+def _enumerates(view: View) -> bool:
+    """Whether a stretch that is no small part of the text enumerates words, numbers apart."""
+    for stretch in _STRETCH.finditer(view.text):
+        parts = stretch[0].split("、")
+        words = [part for part in parts if sum(map(str.isalpha, part)) > 1]
+        if len(words) >= _ENUMERATED and 2 * len(words) > len(parts):
+            return len(stretch[0]) >= _NO_SMALL_PART * len(view.text)
+    return False
 
 
 def _pace(view: View) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 
 from grader.training import sets
 from grader.training.card import table
-from grader.training.validation import RIGHT_FLAGGED, RISK, TELLING
+from grader.training.validation import EXACT_RISK, RIGHT_FLAGGED, RISK, TELLING
 
 _BASES = {
     "minilm": "all-MiniLM-L6-v2 (6 layers, hidden 384), Apache-2.0",
@@ -58,7 +58,7 @@ confidence that a mark is within the tolerance, on the scale that the humans use
 ## Limits of flags
 Measured flags stand where at most {right:.0%} of the fully right held-out answers carry each of them; the confidence
 limit is the least at which at most {risk:.0%} of the accepted marks are off by more than the tolerance in each set of
-{telling} answers or more.
+{telling} answers or more ({exact:.0%} in a set graded in words, where nothing but the very mark will do).
 ```json
 {limits}
 ```
@@ -110,7 +110,7 @@ def write(numbers: Mapping[str, Any], report: Mapping[str, Any]) -> str:
         moved=made["rounding_moves"], some=made["rounding_inputs"], moved_mean=made["rounding_moves_mean"],
         changed=made["labels_changed_3way"],
         changed_2=made["labels_changed_2way"], figures=table(fitted["figures"]), left_out=left_out, rubrics=rubrics,
-        right=RIGHT_FLAGGED, risk=RISK, telling=TELLING, limits=json.dumps(numbers["limits"]),
+        right=RIGHT_FLAGGED, risk=RISK, telling=TELLING, exact=EXACT_RISK, limits=json.dumps(numbers["limits"]),
         stacking=json.dumps(numbers["stacking"]),
         answer=numbers["lengths"]["answer"], turned=fitted["contradictions"]["n"],
         told=fitted["contradictions"]["told"],

@@ -22,6 +22,7 @@ from grader.training import metrics
 from grader.training.rows import Row, source_weights
 
 RISK = 0.10  # at most this share of accepted validation marks is off by more than the tolerance
+EXACT_RISK = 0.15  # the same in a single set where nothing but the very mark will do
 TELLING = 200  # answers from which a set tells
 RIGHT_FLAGGED = 0.01  # at most this share of fully right validation answers carries each measured flag
 SCALES = (2, 4, 10)  # maximum marks at which graded sets are judged again, so that any item is covered
@@ -177,7 +178,13 @@ def _confidence(
     telling = [source for source in np.unique(sources) if each_set and (sources == source).sum() >= TELLING]
     parts = [sources == source for source in telling] or [np.ones(len(sources), bool)]
     weight = source_weights([rows[one.row] for one in decisions], 1.0)
-    return round(max(metrics.accept_threshold(sure[part], right[part], weight[part], RISK) for part in parts), 4)
+    exact = np.array([not one.reach for one in decisions])
+    risks = [EXACT_RISK if telling and exact[part].all() else RISK for part in parts]
+    limits = (
+        metrics.accept_threshold(sure[part], right[part], weight[part], risk)
+        for part, risk in zip(parts, risks, strict=True)
+    )
+    return round(max(limits), 4)
 
 
 def flag_rates(rows: Sequence[Row], measures: Sequence[triage.Measures], limits: triage.Limits) -> dict[str, float]:
