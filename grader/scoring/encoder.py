@@ -130,7 +130,8 @@ class _EncoderTask(Task):
 
     def _judgement(self, met: Met, marks: float) -> Judgement:
         steps = met.reading.steps if met.reading else np.zeros(4)
-        masses = odds.distribution(steps * (1 - met.conflict), marks, self.step)
+        left = np.array(odds.STEPS) < met.most  # more than what was not taken back cannot be earned
+        masses = odds.distribution(steps * (1 - met.conflict) * left, marks, self.step)
         place = odds.median(masses)
         return _Judged(masses, place, met.span if place or met.conflict else None, met.reading)
 
@@ -139,11 +140,10 @@ class _EncoderTask(Task):
         span = self.extractor.best_clause(self.extractor.sight(nearest(self.whole, answer)[0]), answer)[1]
         turned = self._conflict(self.whole, reading, answer) if measures.both or measures.polarity else 0.0
         limits = self.limits
-        for share, limit in (
-            (measures.both, limits.both), (measures.polarity, limits.polarity), (measures.unsaid, limits.reversed)
-        ):  # fmt: skip
+        for share, limit in ((measures.both, limits.both), (measures.polarity, limits.polarity)):
             turned = max(turned, _taken_back(share, limit))
-        return Met(reading, answer.span(*span) if span else None, turned)
+        most = 1 - measures.unsaid if measures.unsaid >= limits.reversed else 1.0
+        return Met(reading, answer.span(*span) if span else None, turned, most)
 
     def _meets(self, criterion: Criterion, answer: View) -> Met:
         def read(part: View) -> Reading:

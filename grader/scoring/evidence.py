@@ -39,11 +39,13 @@ class Reading:
 @dataclass(frozen=True)
 class Met:
     """How far a criterion is met. reading: None where nothing could be read. span: evidence, [start, end) in the
-    raw text. conflict: probability that another stretch contradicts it, 0 below the limit."""
+    raw text. conflict: probability that another stretch contradicts it, 0 below the limit. most: share of the marks
+    that is left where a part of what was said is taken back."""
 
     reading: Reading | None
     span: tuple[int, int] | None
     conflict: float = 0.0
+    most: float = 1.0
 
 
 Read = Callable[[View], Reading]
