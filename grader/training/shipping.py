@@ -21,7 +21,7 @@ from grader.scoring.bundle import CARD, read_numbers
 from grader.scoring.encoder import EncoderScorer
 from grader.scoring.encoding import Lengths
 from grader.scoring.lexical import LexicalScorer
-from grader.training import encoder_card, sets, stacking, stored
+from grader.training import encoder_card, rubric_confidence, sets, stacking, stored
 from grader.training.export import Trained, export, write_numbers
 from grader.training.recipe import Recipe
 from grader.training.rows import Row, balanced_folds
@@ -52,7 +52,7 @@ def ship(run: Path, folder: Path, out: Path, kind: stored.Weights, rubrics: int,
         folds = balanced_folds(rows, recipe.folds, recipe.seed)
         away = [row for row, fold in zip(rows, folds, strict=True) if fold == 0][: 4 * rubrics]
         judged = _under_rubrics(network, away, numbers, kind, rubrics)
-        report["rubrics"] = stacking.add_rubrics(fitted, judged)
+        report["rubrics"] = rubric_confidence.add(fitted, judged)
         write_numbers(numbers, out)
     report["recipe"] = recipe.model_dump(mode="json")
     if (run / TEACHER).is_file():
@@ -106,4 +106,4 @@ def _under_rubrics(
         export(trained, rows[:10], folder, kind, lambda _: None)
         write_numbers({**read_numbers(folder), **{key: numbers[key] for key in ("stacking", "limits")}}, folder)
         graded = [row for row in rows if not row.label]
-        return stacking.rubric_decisions(EncoderScorer(folder=folder), graded, most)
+        return rubric_confidence.decisions(EncoderScorer(folder=folder), graded, most)

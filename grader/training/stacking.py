@@ -15,10 +15,8 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from grader.exam.exam import ShortAnswerItem
 from grader.resources import model_path
 from grader.scoring import triage
-from grader.scoring.encoder import EncoderScorer
 from grader.scoring.features import Extractor
 from grader.scoring.stacking import KINDS, SIGNALS, UNFITTED, Signals, Stack, logit, sigmoid, signals
 from grader.scoring.text import look
@@ -34,7 +32,6 @@ _RIGHT_APART = 0.03  # at most this share of the right marks is flagged because 
 _CLAUSE_LEAST = 0.6
 _NEVER = 2.0  # beyond any probability
 _TELLS = 0.5  # share of made contradictions that a class nobody graded must find to be heard
-_LEAST = 200  # decisions to fit a kind on
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +95,7 @@ def _lexical_out_of_fold(features: np.ndarray, folds: Sequence[int]) -> np.ndarr
 
 
 def fit(held: Held, extractor: Extractor) -> tuple[dict[str, Any], dict[str, float], dict[str, Any]]:
-    """(stacking numbers, limits, report) of a bundle, holistic marks only; see `add_rubrics`."""
+    """(stacking numbers, limits, report) of a bundle, holistic marks only; see grader.training.rubric_confidence."""
     numbers = fit_steps(held)
     judged = decisions(held, Stack.read(numbers))
     numbers["confidence"] = fit_confidence(judged)
@@ -129,8 +126,8 @@ def fit_steps(held: Held) -> dict[str, Any]:
         if found[: len(heard)].min() >= 0:
             break
     encoder, lexical = found[0], found[1] if len(heard) == 2 else 0.0
-    numbers = {**UNFITTED, "encoder": _plain(encoder), "lexical": _plain(lexical)}
-    return {**numbers, "bias": [_plain(one) for one in found[-4:]], "contradictory": _rare(held)}
+    numbers = {**UNFITTED, "encoder": plain(encoder), "lexical": plain(lexical)}
+    return {**numbers, "bias": [plain(one) for one in found[-4:]], "contradictory": _rare(held)}
 
 
 def _rare(held: Held) -> float:
@@ -193,15 +190,17 @@ def _judged(held: Held, one: Decision) -> Judged:
 
 
 def fit_confidence(judged: Sequence[Judged]) -> dict[str, list[float]]:
-    """Weights of the signals for each kind of decision; rubrics are as holistic marks until `add_rubrics`."""
+    """Weights of the signals for each kind of decision; rubrics are as holistic marks until they
+    have their own (grader.training.rubric_confidence)."""
     found = {}
     for kind in KINDS:
         chosen = [one for one in judged if one.kind.split("/")[1] == kind.split("/")[1]]
-        found[kind] = [_plain(one) for one in _sure_weights(chosen)] if chosen else list(UNFITTED["confidence"][kind])
+        found[kind] = [plain(one) for one in sure_weights(chosen)] if chosen else list(UNFITTED["confidence"][kind])
     return found
 
 
-def _sure_weights(judged: Sequence[Judged]) -> np.ndarray:
+def sure_weights(judged: Sequence[Judged]) -> np.ndarray:
+    """The weights of SIGNALS and the bias, sets weighing alike, drawn towards the plain agreement."""
     design = np.column_stack([np.stack([one.found.vector() for one in judged]), np.ones(len(judged))])
     right = np.array([one.decision.right for one in judged], float)
     sources = [one.source for one in judged]
@@ -272,9 +271,9 @@ def _limits(
         # judged, and costs nothing. It raises a flag where it tells contradictions made by rule from right answers.
         told = _told(stack.classes(held.turned[:, 4:])[:, 1], limits.contradiction)
         kept = limits if told >= _TELLS else replace(limits, contradiction=_NEVER)
-        return kept, _plain(np.quantile(apart, 1 - _RIGHT_APART)), _NEVER
+        return kept, plain(np.quantile(apart, 1 - _RIGHT_APART)), _NEVER
     clause = max(_CLAUSE_LEAST, limits.contradiction)
-    return limits, _plain(np.quantile(apart, 1 - _RIGHT_APART)), _plain(clause)
+    return limits, plain(np.quantile(apart, 1 - _RIGHT_APART)), plain(clause)
 
 
 def _told(opposed: np.ndarray, limit: float) -> float:
@@ -282,48 +281,6 @@ def _told(opposed: np.ndarray, limit: float) -> float:
     return float((opposed >= limit).mean()) if len(opposed) else 0.0
 
 
-def rubric_decisions(scorer: EncoderScorer, rows: Sequence[Row], most: int) -> list[Judged]:
-    """Up to `most` rows whose one reference has several points, marked under a rubric made of them, beside the
-    human's total: the points of a reference stand for criteria, at one mark and at two marks each."""
-    found = []
-    suited = [row for row in rows if len(row.references) == 1 and look(row.text).tokens]
-    suited = [row for row in suited if len(validation.points_of(row.references[0])) > 1][:most]
-    for number, row in enumerate(suited):
-        points = validation.points_of(row.references[0])
-        for each in (1, 2):
-            item = ShortAnswerItem.model_validate({
-                "id": "1", "type": "short_answer", "max_mark": each * len(points), "prompt": row.question,
-                "rubric": [{"id": str(n), "marks": each, "criterion": point} for n, point in enumerate(points)],
-            })  # fmt: skip
-            masses, seen = scorer.weighed(item, row.language, row.text)
-            one = validation.decide(number, masses, row.score, True, row.language)
-            found.append(Judged(one, replace(seen, agreement=one.raw), row.source))
-    return found
-
-
-def add_rubrics(numbers: dict[str, Any], judged: Sequence[Judged]) -> dict[str, Any]:
-    """Fit the confidence of rubric marks into `numbers`; returns figures of both kinds. With few decisions the
-    numbers of holistic marks stay."""
-    report: dict[str, Any] = {}
-    for kind in ("rubric/exact", "rubric/tolerant"):
-        chosen = [one for one in judged if one.kind == kind]
-        if len(chosen) < _LEAST:
-            continue
-        before = Stack.read(numbers)
-        right = np.array([one.decision.right for one in chosen], float)
-        off = np.array([(one.decision.place - one.decision.human) / one.decision.top for one in chosen])
-        borrowed = np.array([before.sure(kind, one.found) for one in chosen])
-        numbers["confidence"][kind] = [_plain(one) for one in _sure_weights(chosen)]
-        sure = np.array([Stack.read(numbers).sure(kind, one.found) for one in chosen])
-        report[kind] = {
-            "n": len(chosen), "within_tolerance": float(right.mean()),
-            "ece_borrowed": metrics.expected_calibration_error(borrowed, right),
-            "ece": metrics.expected_calibration_error(sure, right),
-            "mean_error": float(np.abs(off).mean()),
-            "bias": float(off.mean()),
-        }  # fmt: skip
-    return report
-
-
-def _plain(value: float | np.floating[Any]) -> float:
+def plain(value: float | np.floating[Any]) -> float:
+    """As it stands in the bundle."""
     return round(float(value), 5)
