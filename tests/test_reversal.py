@@ -4,7 +4,7 @@ import pytest
 
 from grader.resources import model_path
 from grader.scoring.features import Weights
-from grader.scoring.reversal import reversal
+from grader.scoring.reversal import clauses, reversal
 from grader.scoring.text import look
 
 WIND = "风带走了毛巾表面的水蒸气，使水分蒸发加快。"
@@ -81,3 +81,8 @@ def test_a_right_statement_beside_its_opposite_is_told_from_a_wrong_one(
 ) -> None:
     found = reversal(look(answer), [look(WIND)], weights)
     assert (found.unsaid >= 0.3) == unsaid
+
+
+def test_a_long_answer_is_looked_at_in_part(weights: Weights) -> None:
+    assert share(weights, "风没有带走水蒸气，" * 300, WIND) > 0.0
+    assert len(clauses(look("风没有带走水蒸气，" * 300))) == 64

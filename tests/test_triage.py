@@ -135,7 +135,11 @@ def test_each_text_flag() -> None:
     assert found("wind water vapour towel away", "en") == ["keyword_list"]
     stuffed = "可能是因为太阳，温度、湿度、蒸发速度、空气流动、水蒸气、毛巾表面"
     assert found(stuffed) == ["keyword_list"]
+    assert found("原因：太阳、风、水。温度、湿度、蒸发速度、空气流动、水蒸气") == ["keyword_list"]
     assert "keyword_list" not in found("风带走水汽、热量、灰尘")
+    listed = "定期盘点、临时盘点、年终盘点、抽查盘点、循环盘点"
+    words = [look(word) for word in listed.split("、")]  # criteria that are words themselves ask for a list
+    assert triage.text_flags(listed, look(listed), question, words, "zh") == []
     assert "keyword_list" not in found("依次为3、6、9、12、15、18，所以相同")
     assert "too_long" in found("风把水带走了，因为空气在流动。" * 200)
     assert found("TCP UDP") == []
@@ -156,7 +160,7 @@ def test_a_negated_reference_goes_to_a_person(scorer: LexicalScorer) -> None:
             assert given.status == "review", (text, given)
 
 
-def test_the_opposite_of_a_reference_goes_to_a_person(scorer: LexicalScorer) -> None:
+def test_the_opposite_of_a_reference_is_measured_and_flagged(scorer: LexicalScorer) -> None:
     wind = ("zh", "为什么湿毛巾在有风的天气干得更快？", "风带走了毛巾表面的水蒸气，使水分蒸发加快。")
     for text in ("水分蒸发减慢。", "风带走了水蒸气。风没有带走水蒸气。水分蒸发加快。"):
         given = scorer_measures(scorer, *wind, text)

@@ -22,6 +22,7 @@ from grader.scoring.text import NEGATION_EN, View, look
 
 _LEAST = 2  # units that two clauses share besides what turns them
 _NEARLY = 0.6  # of the likeness of the closest clause: another that is so close may speak for the answer
+_MOST = 64  # clauses of a text that are looked at: each is laid beside each
 _ENDS = "。.；;!！?？\n"
 _CHINESE = re.compile("|".join(sorted((word for word in OPPOSITES if ord(word[0]) >= 0x3400), key=len, reverse=True)))
 _NEGATING = NEGATION_EN | frozenset("不没无非未勿别否有") | frozenset(("do", "doe", "did"))
@@ -109,11 +110,11 @@ def _turns(one: _Clause, other: _Clause) -> tuple[int, int]:
     return words % 2, int(one.denied != other.denied)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)  # references and criteria come again with every answer; an answer, with every criterion
 def clauses(view: View) -> tuple[_Clause, ...]:
-    """The clauses of a text that hold a token."""
+    """The first clauses of a text that hold a token."""
     found, sentence = [], 0
-    for start, end in view.clauses:
+    for start, end in view.clauses[:_MOST]:
         found.append(_clause(view.part(start, end), sentence, len(view.tokens)))
         sentence += view.text[end - 1] in _ENDS
     return tuple(found)

@@ -52,8 +52,8 @@ _FORMULA_LEAST = 4  # letters; a shorter word that mixes alphabets is a formula,
 _WORD = re.compile(r"[^\W\d_]+")
 _SENTENCE = re.compile(r"[.!?;\n]")
 _STRETCH = re.compile(r"[^。！？；;!?\n,，:：]+")
-_ENUMERATED = 5
-_NO_SMALL_PART = 0.1
+_ENUMERATED = 5  # words in a row from which they are a list
+_NO_SMALL_PART = 0.1  # of a text, in characters
 _SPACED_ZH = re.compile(r"(?<=[\u4e00-\u9fff]) +(?=[\u4e00-\u9fff])")
 _INVISIBLE = frozenset("\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u2060\u2061\u2062\u2063\u2064\ufeff\ufffd")
 
@@ -91,9 +91,8 @@ class Limits:
 @dataclass(frozen=True)
 class Measures:
     """What the limits are set on. reversed, unsaid: how alike the two clauses are of which one says the opposite, and
-    the same where the answer says both.
-    scrambled: the reference's words out of its order. silent: the share of words that make no statement by
-    themselves, in the English sentence that has most of them."""
+    the same where the answer says both. scrambled: the reference's words out of its order. silent: the share of words
+    that make no statement by themselves, in the English sentence that has most of them."""
 
     copied: float
     recall: float
@@ -247,10 +246,10 @@ def keyword_list(answer: View, references: Sequence[View]) -> bool:
     words set apart by blanks, at least four scraps of clauses much shorter than those of any reference, or five or
     more words enumerated ("甲、乙、丙") where no reference enumerates so many.
     """
-    if _enumerates(answer) and not any(map(_enumerates, references)):
-        return True
     if not all(_speaks(reference.text) for reference in references if reference.tokens):
         return False
+    if _enumerates(answer) and not any(map(_enumerates, references)):
+        return True
     if answer.cjk_share > 0.5:
         scraps = len(answer.clauses) >= _LIST_LEAST and not _speaks(answer.text)
         shorter = all(2 * _pace(answer) <= _pace(reference) for reference in references if reference.tokens)
@@ -262,12 +261,13 @@ def keyword_list(answer: View, references: Sequence[View]) -> bool:
 
 def _enumerates(view: View) -> bool:
     """Whether a stretch that is no small part of the text enumerates words, numbers apart."""
-    for stretch in _STRETCH.finditer(view.text):
-        parts = stretch[0].split("、")
-        words = [part for part in parts if sum(map(str.isalpha, part)) > 1]
-        if len(words) >= _ENUMERATED and 2 * len(words) > len(parts):
-            return len(stretch[0]) >= _NO_SMALL_PART * len(view.text)
-    return False
+    stretches = (one[0] for one in _STRETCH.finditer(view.text) if len(one[0]) >= _NO_SMALL_PART * len(view.text))
+    return any(_is_enumeration(stretch.split("、")) for stretch in stretches)
+
+
+def _is_enumeration(parts: Sequence[str]) -> bool:
+    words = sum(sum(map(str.isalpha, part)) > 1 for part in parts)
+    return words >= _ENUMERATED and 2 * words > len(parts)
 
 
 def _pace(view: View) -> float:

@@ -7,6 +7,7 @@ question reaches the student; whether both dealt the same questions into the sam
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -58,14 +59,13 @@ class Teacher:
             raise UsageError(f"{self.run} holds out other questions", "use a teacher with the same seed and folds")
         if not state.is_file():
             raise UsageError(f"{state} is missing", f"let the teacher's training finish fold {fold + 1}")
-        kept = self.run / f"fold-{fold}" / "words.npy"
-        found = np.load(kept) if kept.is_file() else np.zeros((0, 7))
-        if len(found) != len(rows):
+        key = hashlib.sha256(f"{sha256(state)} {list(rows)}".encode()).hexdigest()[:16]
+        kept = self.run / f"fold-{fold}" / f"words-{key}.npy"
+        if not kept.is_file():
             network = self._network(state)
             with torch.autocast(next(network.parameters()).device.type, dtype=torch.bfloat16):
-                found = fine_tune.predict(network, self._inputs(rows))
-            np.save(kept, found)
-        return dict(zip(rows, found, strict=True))
+                np.save(kept, fine_tune.predict(network, self._inputs(rows)))
+        return dict(zip(rows, np.load(kept), strict=True))
 
     def _network(self, state: Path) -> CrossEncoder:
         base = bases.load(self.recipe.base, np.load(self.run / "kept.npy"))

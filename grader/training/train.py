@@ -7,8 +7,8 @@ from the start. Whatever is done already is not done again: each training has it
 one is only read.
 
     DIR/recipe.json      the recipe; checks.json: what the checks of the data found
-    DIR/fold-K/          model.pt of the members that never saw the questions of fold K; anchor.pt and last.pt, of
-                         which it is the mean
+    DIR/fold-K/          model.pt of the members that never saw the questions of fold K; where the recipe
+                         has an anchor also anchor.pt and last.pt, of which it is the mean
     DIR/teacher.json     which run taught it, where one did
     DIR/held.npz         their predictions: place (of the row), probabilities (n x 7); contradictions (m x 7): of
                          contradictions made of right ones among them
@@ -172,10 +172,11 @@ def _trained(bench: Bench, learnt: Sequence[Row], fold: int) -> CrossEncoder:
             # What is learnt from pairs alone is the same whichever questions are held out: it is learnt once.
             shared = all(set(one.sets) <= set(pairs.PAIRS) for one in stages[: number + 1])
             folder = out.parent / "shared" if shared else out
-            if number == len(stages) - 1:
+            if bench.recipe.anchor and number == len(stages) - 1:
                 _keep(model.state_dict(), out / ANCHOR)
             _staged(bench, model, learnt, number, folder, fold)
-        _keep(model.state_dict(), out / LAST)
+        if bench.recipe.anchor:
+            _keep(model.state_dict(), out / LAST)
         _keep(_anchored(bench, model, out), done)
         for number in range(len(stages)):
             (out / f"stage-{number}.pt").unlink(missing_ok=True)
@@ -189,7 +190,8 @@ def _finished(bench: Bench, out: Path) -> Path:
     if not done.is_file():
         done.parent.mkdir(exist_ok=True)
         model, folder = _trained(bench, [], 0), bench.folder_of(0)
-        model.load_state_dict(torch.load(folder / LAST, weights_only=True))
+        if bench.recipe.anchor:
+            model.load_state_dict(torch.load(folder / LAST, weights_only=True))
         stage, seed = bench.recipe.finish, bench.recipe.seed
         chosen = _drawn(bench.rows, stage.again, seed, bench.folds == 0)
         task = lesson(bench, stage, chosen, seed + 1, bench.words(stage, 0))
