@@ -71,7 +71,11 @@ class Run:
         self.process.communicate()
 
     def midway(self, *nodes: Node) -> None:
-        """Wait until some pages are journaled and all these nodes read."""
+        """Wait until some pages are journaled and all these nodes read; who is first waits for the others, or it would
+        read everything alone on a fast machine."""
+        waited_for(lambda: any(node.readers() for node in nodes), lambda: self.said)
+        with stopped([pid for node in nodes for pid in node.readers()]):
+            waited_for(lambda: all(node.readers() for node in nodes), lambda: self.said)
 
         def begun() -> bool:
             return journaled(self.out) >= _SCRIPTS and all(node.readers() for node in nodes)
