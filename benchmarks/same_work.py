@@ -49,7 +49,7 @@ def compare(batch: Path, pages: int) -> dict[str, Any]:
     scorer = reader.scorer
     assert isinstance(scorer, EncoderScorer)
     sequences = _sequences(reader, scorer, refs)
-    network = scorer._network
+    network = scorer.readers[0].network
 
     def once() -> list[Any]:
         scorer._task.cache_clear()  # nothing scored before counts

@@ -39,10 +39,9 @@ from grader.scoring.encoder import EncoderScorer
 from grader.scoring.encoding import Encoded
 from grader.scoring.network import Network, Output
 from grader.training import cross_encoder, evaluation, fine_tune, stored, vocabulary
-from grader.training.export import Trained, dynamic_int8, export
-from grader.training.recipe import Recipe
+from grader.training.export import SHAPE, Trained, dynamic_int8, export
 from grader.training.rows import Row
-from grader.training.shipping import trained_by
+from grader.training.shipping import Run
 
 BATCH = 32
 WANTED = 2.4  # times eager
@@ -167,6 +166,7 @@ def peak_megabytes(bundle: Path, language: str) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, help="training run to export")
+    parser.add_argument("--weights", default="int8", help="how its weights are stored")
     parser.add_argument("--answers", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
@@ -174,7 +174,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         run = options.run
-        trained = trained_by(run, Recipe.load(harness.need(run / "recipe.json"))) if run else scorers.untrained(folder)
+        trained = Run.open(harness.need(run), options.weights).trained() if run else scorers.untrained(folder)
         held = [row for row in scorers.validation_rows() if row.language in trained.languages]
         rows = scorers.sample(held, options.answers)
         result = measured(trained, rows, folder, options.rounds)
@@ -184,16 +184,17 @@ def main() -> None:
 
 def measured(trained: Trained, rows: Sequence[Row], folder: Path, rounds: int) -> dict[str, Any]:
     bundle = folder / "bundle"
-    exported = export(trained, rows[:50], bundle, "int8", lambda _: None)
+    exported = export([trained], rows[:50], bundle, lambda _: None)[trained.base]
     scorer = EncoderScorer(folder=bundle)
     model = in_torch(trained, rounded=False)
-    network, int8 = Network(bundle / NETWORK), folder / "int8.onnx"
-    dynamic_int8(bundle, int8)
+    member, int8 = bundle / trained.base, folder / "int8.onnx"
+    network = Network(member / NETWORK)
+    dynamic_int8(member, int8)
     quick = Network(int8)
 
     def encoded() -> list[Encoded]:
-        scorer.encoding._pieces.cache_clear()
-        return [cross_encoder.encode(scorer.encoding, row) for row in rows]
+        scorer.readers[0].encoding._pieces.cache_clear()
+        return [cross_encoder.encode(scorer.readers[0].encoding, row) for row in rows]
 
     work: dict[str, Callable[[], object]] = {
         "eager": lambda: eager(model, encoded()),
@@ -226,7 +227,7 @@ def measured(trained: Trained, rows: Sequence[Row], folder: Path, rounds: int) -
         "whole_sequences": len(read),
         "independence": independence(scorer, network, sequences, rows, record),
         "other_arithmetic": other_arithmetic(scorer, in_torch(trained, rounded=True), rows),
-        "tried": tried(bundle / NETWORK, sequences[:100], max(1, rounds // 2)),
+        "tried": tried(member / NETWORK, sequences[:100], max(1, rounds // 2)),
         "int8": changed(one_by_one(quick, sequences), record),
         "eager": changed(eager(model, sequences), record),
         "megabytes": exported["megabytes"] | {"int8.onnx": int8.stat().st_size / 1e6},
@@ -238,20 +239,20 @@ def measured(trained: Trained, rows: Sequence[Row], folder: Path, rounds: int) -
 def in_torch(trained: Trained, rounded: bool) -> torch.nn.Module:
     """The network in PyTorch, its vocabulary that of the bundle; with its weights as the bundle rounds them, or as
     they were trained."""
-    model = cross_encoder.load(trained.state, 12, 1e-12, trained.pooling)
+    model = cross_encoder.load(trained.state, *SHAPE[trained.base], trained.pooling)
     kept = torch.from_numpy(vocabulary.of_languages(vocabulary.read(trained.tokenizer), trained.languages))
     words = model.base.get_input_embeddings()
     words.weight = torch.nn.Parameter(words.weight.detach()[kept].clone())
     if rounded:
         state = {name: value.numpy() for name, value in model.state_dict().items()}
-        whole = {name: stored.expanded(*stored.rounded(name, value, "int8")) for name, value in state.items()}
+        whole = {name: stored.expanded(*stored.rounded(name, value, trained.weights)) for name, value in state.items()}
         model.load_state_dict({name: torch.from_numpy(value) for name, value in whole.items()})
     return model
 
 
 def _marks(scorer: EncoderScorer, rows: Sequence[Row]) -> list[Mark]:
     """The marks of a scorer that has seen nothing yet."""
-    for held in (scorer._task, scorer._network.read, scorer.encoding._pieces):
+    for held in (scorer._task, scorer.readers[0].network.read, scorer.readers[0].encoding._pieces):
         held.cache_clear()
     return evaluation.mark_rows(scorer, rows)
 
@@ -267,7 +268,7 @@ def _read_by(scorer: EncoderScorer, rows: Sequence[Row]) -> list[Encoded]:
 @contextmanager
 def reading(scorer: EncoderScorer, seen: Callable[[Encoded], object], through: Any = None) -> Iterator[None]:
     """For a while the scorer, which forgets what it knew, shows what it reads; `through` reads instead of it."""
-    network, held = through or scorer._network.read, scorer._network
+    network, held = through or scorer.readers[0].network.read, scorer.readers[0].network
     scorer._task.cache_clear()
 
     class Shown:
@@ -275,11 +276,11 @@ def reading(scorer: EncoderScorer, seen: Callable[[Encoded], object], through: A
             seen(one)
             return network(one)
 
-    scorer._network = Shown()
+    scorer.readers[0].network = Shown()
     try:
         yield
     finally:
-        scorer._network = held
+        scorer.readers[0].network = held
         scorer._task.cache_clear()
 
 

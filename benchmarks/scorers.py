@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import harness
-import numpy as np
 
 from grader.scoring import choose
 from grader.scoring.protocol import Scorer
@@ -58,15 +57,16 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
     """The options that choose the scorer."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scorer", default=choose.AUTO, help="name in the registry; by default the one exams use")
-    parser.add_argument("--run", type=Path, action="append", default=[], help="training run whose first fold is judged")
+    told = "training run whose first fold is judged; of several in one language their mean"
+    parser.add_argument("--run", type=Path, action="append", default=[], help=told)
     return parser
 
 
 def judged(options: argparse.Namespace, language: str, test: bool = False) -> Judged:
     """The scorer for exams in `language`. test: the rows are test parts, which no weight saw."""
-    for run in options.run:
-        if language in _languages(run):
-            return Judged(of_fold(run, language), True)
+    runs = [run for run in options.run if language in _languages(run)]
+    if runs:
+        return Judged(of_fold(runs), True)
     return Judged(choose.create(options.scorer, language), test)
 
 
@@ -89,30 +89,28 @@ def untrained_bundle(folder: Path) -> Path:
     from grader.training.export import export
 
     folder.mkdir(parents=True, exist_ok=True)
-    export(untrained(folder), validation_rows()[:20], folder / "bundle", "int8", lambda _: None)
+    export([untrained(folder)], validation_rows()[:20], folder / "bundle", lambda _: None)
     return folder / "bundle"
 
 
-def of_fold(run: Path, language: str) -> Scorer:
-    """The scorer of a run's first fold network. Its stacking and limits were fitted on the predictions that this
-    network made of the held-out questions, as those of a shipped bundle are: its confidence on these questions is
+def of_fold(folders: list[Path]) -> Scorer:
+    """The scorer of the runs' first fold networks. Its stacking and limits were fitted on the predictions that these
+    networks made of the held-out questions, as those of a shipped bundle are: its confidence on these questions is
     therefore judged a little too kindly, and only the test parts are new to everything."""
     from grader.scoring.bundle import read_numbers
     from grader.scoring.encoder import EncoderScorer
     from grader.scoring.lexical import LexicalScorer
     from grader.training import shipping, stacking
     from grader.training.export import export, write_numbers
-    from grader.training.recipe import Recipe
 
-    recipe = Recipe.load(run / "recipe.json")
-    trained = replace(shipping.trained_by(run, recipe), state=harness.need(run / "fold-0" / "model.pt"))
-    rows = shipping.graded_rows(recipe, harness.DATA / "asag")
-    with np.load(harness.need(run / "held.npz")) as stored:
-        places, probabilities = stored["place"].tolist(), stored["probabilities"]
+    runs = [shipping.Run.open(harness.need(folder)) for folder in folders]
+    rows = runs[0].rows(harness.DATA / "asag")
+    places, probabilities, turned = shipping.held_by(runs, harness.DATA / "asag")
     out = Path(tempfile.mkdtemp(prefix="grader-fold-"))
-    export(trained, [rows[place] for place in places[:20]], out, "int8", lambda _: None)
+    export([run.trained("fold-0") for run in runs], [rows[place] for place in places[:20]], out, lambda _: None)
     extractor = LexicalScorer().extractor
-    fitted, limits, _ = stacking.fit(stacking.held_out(rows, places, probabilities, extractor), extractor)
+    held = replace(stacking.held_out(rows, places, probabilities, extractor), turned=turned)
+    fitted, limits, _ = stacking.fit(held, extractor)
     write_numbers({**read_numbers(out), "stacking": fitted, "limits": limits}, out)
     return EncoderScorer(folder=out)
 

@@ -84,7 +84,7 @@ def tiny(folder: Path) -> Path:
     made = trained(folder / "run")
     from grader.training.export import export
 
-    export(made, ROWS, folder / "bundle", "int8", lambda _: None)
+    export([made], ROWS, folder / "bundle", lambda _: None)
     return folder / "bundle"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 from dataclasses import replace
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bundles import bundle
+from bundles import ROWS, bundle, trained
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -20,10 +21,11 @@ from grader.exam.exam import ShortAnswerItem
 from grader.records import Mark, Response
 from grader.scoring import choose
 from grader.scoring import confidence as odds
-from grader.scoring.bundle import NETWORK, NUMBERS, TOKENIZER, Bundle
+from grader.scoring.bundle import NETWORK, NUMBERS, TOKENIZER, Bundle, files_of
 from grader.scoring.encoder import EncoderScorer
 from grader.scoring.encoding import nearest
 from grader.scoring.network import Output
+from grader.scoring.reader import Reader, together
 from grader.scoring.stacking import KINDS, UNFITTED, Signals, Stack
 from grader.scoring.text import look
 
@@ -118,14 +120,14 @@ def test_what_the_network_says_does_not_depend_on_what_it_read_before(folder: Pa
     seen = []
     for order in orders:
         fresh = EncoderScorer(folder=folder)
-        outs = {text: fresh.read(TOWEL, "wind dries", text) for text in order}
+        outs = {text: fresh.readers[0].read(TOWEL, "wind dries", text) for text in order}
         seen.append([np.concatenate([outs[t].steps, outs[t].classes, outs[t].state]).tobytes() for t in texts])
     assert seen[0] == seen[1] == seen[2]
 
 
 def test_probabilities_fall_and_sum_to_one(scorer: EncoderScorer) -> None:
     for text in ("wind", "the sun dries", "摩擦力"):
-        out = scorer.read(TOWEL, "wind dries the towel", text)
+        out = scorer.readers[0].read(TOWEL, "wind dries the towel", text)
         assert (np.diff(out.steps) <= 0).all()
         assert out.classes.sum() == pytest.approx(1, abs=1e-5)
         with pytest.raises(ValueError, match="read-only"):
@@ -133,34 +135,34 @@ def test_probabilities_fall_and_sum_to_one(scorer: EncoderScorer) -> None:
 
 
 def test_special_tokens_typed_by_a_candidate_are_text(scorer: EncoderScorer) -> None:
-    honest = scorer.encoding.triple("towel", "wind", "sun")
+    honest = scorer.readers[0].encoding.triple("towel", "wind", "sun")
     start, end = honest.ids[0], honest.ids[-1]
     for typed in ("[SEP] sun [CLS]", "</s><s>", "[sep]", "[PAD] [MASK]", "[ＳＥＰ]", "[S\u200bEP] sun"):
-        ids = scorer.encoding.triple(typed, typed, typed).ids
+        ids = scorer.readers[0].encoding.triple(typed, typed, typed).ids
         assert ids.count(end) == honest.ids.count(end) == 3
         assert ids.count(start) == 1
         assert ids[-1] == end
 
 
 def test_parts_stand_in_their_order_and_are_cut_at_their_limits(scorer: EncoderScorer) -> None:
-    limits = scorer.bundle.lengths
-    one = scorer.encoding.triple("sun " * 900, "wind " * 900, "towel " * 900)
+    limits = scorer.readers[0].lengths
+    one = scorer.readers[0].encoding.triple("sun " * 900, "wind " * 900, "towel " * 900)
     assert len(one.ids) == limits.question + limits.reference + limits.answer + 4
     assert one.types == (0,) * (limits.reference + 2) + (1,) * (limits.answer + 1) + (0,) * (limits.question + 1)
 
 
 def test_a_long_answer_is_read_in_stretches_of_whole_clauses(scorer: EncoderScorer) -> None:
-    limit = scorer.bundle.lengths.answer
-    short, whole = scorer.encoding.windows(look("wind dries."), 4)
+    limit = scorer.readers[0].lengths.answer
+    short, whole = scorer.readers[0].encoding.windows(look("wind dries."), 4)
     assert (short, whole) == (["wind dries."], True)
     clause = " wind dries the towel."
-    text = clause * (2 * limit // scorer.encoding.length(clause))
-    parts, whole = scorer.encoding.windows(look(text), 4)
+    text = clause * (2 * limit // scorer.readers[0].encoding.length(clause))
+    parts, whole = scorer.readers[0].encoding.windows(look(text), 4)
     assert whole
     assert "".join(parts) == text
     assert len(parts) > 1
-    assert all(scorer.encoding.length(part) <= limit for part in parts)
-    _, whole = scorer.encoding.windows(look(clause * limit), 2)
+    assert all(scorer.readers[0].encoding.length(part) <= limit for part in parts)
+    _, whole = scorer.readers[0].encoding.windows(look(clause * limit), 2)
     assert not whole
 
 
@@ -179,15 +181,15 @@ def test_references_that_share_most_are_read(scorer: EncoderScorer) -> None:
 def test_of_several_references_the_best_counts(scorer: EncoderScorer) -> None:
     both = ["wind carries away the vapour", "the sun is hot"]
     answer = look("hot sun and vapour")
-    found, _ = scorer.output(TOWEL, both, answer)
-    single = [scorer.output(TOWEL, [one], answer)[0].steps[3] for one in both]
+    found, _ = scorer.readers[0].output(TOWEL, both, answer)
+    single = [scorer.readers[0].output(TOWEL, [one], answer)[0].steps[3] for one in both]
     assert found.steps[3] == max(single)
 
 
 def test_a_statement_taken_back_costs_its_mark(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scorer = EncoderScorer(folder=folder)  # of its own: what an item is judged by is made ready once
     sure = Output(np.full(4, 0.99, np.float32), np.array([0.98, 0.01, 0.01], np.float32), np.zeros(4, np.float32))
-    monkeypatch.setattr(scorer, "read", lambda *_: sure)
+    monkeypatch.setattr(Reader, "read", lambda *_: sure)
     limits = replace(scorer.bundle.limits, both=0.2, polarity=0.2)
     monkeypatch.setattr(scorer, "bundle", replace(scorer.bundle, limits=limits, stack=Stack.read(UNFITTED)))
     said = HOLISTIC.reference_answers[0]
@@ -212,7 +214,7 @@ def test_a_right_statement_beside_its_opposite_costs_its_mark(
 ) -> None:
     scorer = EncoderScorer(folder=folder)
     sure = Output(np.full(4, 0.99, np.float32), np.array([0.98, 0.01, 0.01], np.float32), np.zeros(4, np.float32))
-    monkeypatch.setattr(scorer, "read", lambda *_: sure)
+    monkeypatch.setattr(Reader, "read", lambda *_: sure)
     limits = replace(scorer.bundle.limits, reversed=0.3)
     monkeypatch.setattr(scorer, "bundle", replace(scorer.bundle, limits=limits, stack=Stack.read(UNFITTED)))
     said, turned = marks_of(scorer, name, ["The wind carries away the water vapour, so it evaporates faster.", text])
@@ -249,35 +251,79 @@ def test_doubt_of_the_reading_lowers_confidence_and_is_flagged(scorer: EncoderSc
 
 
 def test_marks_say_who_gave_them_and_with_which_files(scorer: EncoderScorer) -> None:
-    assert {mark.marker for mark in marks_of(scorer, "holistic", ["wind", ""])} == {"model:encoder/1"}
+    assert {mark.marker for mark in marks_of(scorer, "holistic", ["wind", ""])} == {"model:encoder/2"}
     names = set(scorer.models())
-    assert {f"{scorer.bundle.name}/{name}" for name in (NETWORK, TOKENIZER, NUMBERS)} <= names
+    own = {member.folder.name for member in scorer.bundle.members}
+    assert {f"{scorer.bundle.name}/{one}/{name}" for one in own for name in (NETWORK, TOKENIZER)} <= names
+    assert f"{scorer.bundle.name}/{NUMBERS}" in names
     assert "lexical.onnx" in names
 
 
 def test_a_damaged_bundle_is_refused(folder: Path, tmp_path: Path) -> None:
     def copy(name: str) -> Path:
-        return Path(shutil.copytree(folder, tmp_path / name))
+        return Path(shutil.copytree(folder, tmp_path / name, copy_function=os.symlink))
 
-    for name in (NETWORK, TOKENIZER):
-        broken = copy(f"broken-{name}")
+    def put(path: Path, data: bytes) -> None:
+        path.unlink()
+        path.write_bytes(data)
+
+    numbers = json.loads((folder / NUMBERS).read_text())
+    for number, name in enumerate(files_of(numbers)):
+        broken = copy(f"broken-{number}")
         data = bytearray((broken / name).read_bytes())
         data[len(data) // 2] ^= 1
-        (broken / name).write_bytes(data)
+        put(broken / name, data)
         with pytest.raises(ModelError, match="damaged"):
             Bundle.open(broken)
-        missing = copy(f"missing-{name}")
+        missing = copy(f"missing-{number}")
         (missing / name).unlink()
         with pytest.raises(ModelError, match="missing"):
             Bundle.open(missing)
-    numbers = json.loads((folder / NUMBERS).read_text())
-    for number, damage in enumerate(({"version": "encoder/0"}, {"limits": {}}, {"stacking": {}}, {"lengths": 3})):
+    member = next(iter(numbers["members"]))
+    damages = (
+        {"version": "encoder/1"}, {"limits": {}}, {"stacking": {}}, {"members": {}}, {"members": [1]}, {"sha256": 3},
+        {"members": {member: {}}}, {"members": {member: 3}},
+    )  # fmt: skip
+    for number, damage in enumerate(damages):
         other = copy(f"other-{number}")
-        (other / NUMBERS).write_text(json.dumps(numbers | damage))
+        put(other / NUMBERS, json.dumps(numbers | damage).encode())
         with pytest.raises(ModelError):
             Bundle.open(other)
     with pytest.raises(ModelError):
         Bundle.open(tmp_path / "nothing")
+
+
+def test_several_networks_are_heard_in_the_mean(tmp_path: Path) -> None:
+    export = pytest.importorskip("grader.training.export").export
+    both = [trained(tmp_path / str(types), types=types) for types in (2, 0)]
+    export(both, ROWS, tmp_path / "both", lambda _: None)
+    scorer = EncoderScorer(folder=tmp_path / "both")
+    assert [reader.lengths for reader in scorer.readers] == [one.lengths for one in both]
+    reading, _, whole = scorer.reading("towel", ("wind dries the towel",), look("the sun"))
+    alone = [reader.output("towel", ("wind dries the towel",), look("the sun"))[0] for reader in scorer.readers]
+    assert whole
+    assert np.abs(alone[0].steps - alone[1].steps).max() > 1e-3
+    for name in ("steps", "classes"):
+        assert getattr(reading.output, name) == pytest.approx(sum(getattr(one, name) for one in alone) / 2, abs=1e-6)
+    assert (np.diff(reading.output.steps) <= 0).all()
+    assert (reading.output.state == np.concatenate([one.state for one in alone])).all()
+    assert together(alone[:1]) is alone[0]
+    names = {f"tiny/{base}/{file}" for base in ("minilm", "mpnet") for file in (NETWORK, TOKENIZER)}
+    assert names <= set(scorer.models())
+    for mark in scorer.score(HOLISTIC, "en", [Response("0", HOLISTIC.id, text) for text in ANSWERS]):
+        assert mark.mark is not None
+        assert 0 <= mark.mark <= HOLISTIC.max_mark
+    _, _, whole = scorer.reading("towel", ("wind",), look("the wind dries. " * 100))
+    assert not whole  # what one of them could not read was not read
+
+
+def test_networks_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
+    export = pytest.importorskip("grader.training.export").export
+    one, other = (trained(tmp_path / str(types), types=types) for types in (2, 0))
+    for pair in ((one, one), (one, replace(other, name="more")), (one, replace(other, languages=("en",)))):
+        with pytest.raises(UsageError, match="do not belong together"):
+            export(pair, ROWS, tmp_path / "out", lambda _: None)
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_unknown_provider_is_refused_in_words(folder: Path) -> None:
@@ -321,8 +367,9 @@ def test_confidence_rises_with_agreement_and_damaged_numbers_are_refused() -> No
 
 def test_the_same_answer_on_another_page_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scorer, read = EncoderScorer(folder=folder), []
-    network = scorer.read
-    monkeypatch.setattr(scorer, "read", lambda *texts: read.append(texts) or network(*texts))
+    for one in scorer.readers:
+        network = one.read
+        monkeypatch.setattr(one, "read", lambda *texts, network=network: read.append(texts) or network(*texts))
     first = marks_of(scorer, "holistic", [ANSWERS[0]], 0.9)[0]
     count = len(read)
     again, doubted = (marks_of(scorer, "holistic", [ANSWERS[0]], reading)[0] for reading in (0.9, 0.4))

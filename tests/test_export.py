@@ -35,15 +35,16 @@ def quiet(_: str) -> None:
     [("cls", 2, "int8"), ("mean", 1, "mixed"), ("mean", 2, "fp32"), ("mean", 0, "fp32"), ("cls", 0, "int4")],
 )
 def test_the_graph_says_what_pytorch_says(tmp_path: Path, pooling: str, types: int, kind: Any) -> None:
-    report = export.export(trained(tmp_path / "run", pooling, types), ROWS, tmp_path / "out", kind, quiet)
+    made = replace(trained(tmp_path / "run", pooling, types), weights=kind)
+    report = export.export([made], ROWS, tmp_path / "out", quiet)[made.base]
     assert report["inputs"] == len(ROWS)
     assert report["parity"] < 1e-5
     if kind != "int4":  # which is too coarse for a network by chance
         assert report["rounding_moves"] < (1e-5 if kind == "fp32" else 0.05)
     assert report["pieces_dropped"] > 0
     assert Bundle.open(tmp_path / "out").languages == ("en", "zh")
-    one = EncoderScorer(folder=tmp_path / "out").read("towel", "wind", "the hot sun")
-    other = EncoderScorer(folder=tmp_path / "out").read("towel", "wind", "not the wind")
+    (reader,) = EncoderScorer(folder=tmp_path / "out").readers
+    one, other = (reader.read("towel", "wind", text) for text in ("the hot sun", "not the wind"))
     assert not np.allclose(one.steps, other.steps, atol=1e-3)  # the network reads its input
 
 
@@ -51,8 +52,8 @@ def test_small_files_hold_small_weights(tmp_path: Path) -> None:
     made = trained(tmp_path / "run")
     sizes = {}
     for kind in ("int4", "int8", "mixed", "fp16", "fp32"):
-        export.export(made, ROWS[:1], tmp_path / kind, kind, quiet)
-        sizes[kind] = (tmp_path / kind / NETWORK).stat().st_size
+        export.export([replace(made, weights=kind)], ROWS[:1], tmp_path / kind, quiet)  # type: ignore[arg-type]
+        sizes[kind] = (tmp_path / kind / made.base / NETWORK).stat().st_size
     assert sizes["int4"] < sizes["int8"] < sizes["mixed"] < sizes["fp16"] < sizes["fp32"]
 
 
@@ -66,7 +67,7 @@ def test_a_graph_that_says_something_else_is_not_written(tmp_path: Path, monkeyp
 
     monkeypatch.setattr(onnx_graph, "build", wrong)
     with pytest.raises(ModelError, match="differs from PyTorch"):
-        export.export(trained(tmp_path / "run"), ROWS, tmp_path / "out", "int8", quiet)
+        export.export([trained(tmp_path / "run")], ROWS, tmp_path / "out", quiet)
     assert not (tmp_path / "out").exists()
 
 
@@ -76,7 +77,7 @@ def test_a_state_with_another_vocabulary_is_refused(tmp_path: Path) -> None:
     whole["model"]["vocab"]["more"] = len(whole["model"]["vocab"])
     vocabulary.write(whole, made.tokenizer)
     with pytest.raises(UsageError, match="pieces"):
-        export.export(made, ROWS, tmp_path / "out", "int8", quiet)
+        export.export([made], ROWS, tmp_path / "out", quiet)
 
 
 @given(st.lists(st.floats(-3, 3, width=32), min_size=64, max_size=64))
@@ -110,15 +111,15 @@ def test_buckets_of_distances_are_those_of_the_base() -> None:
 
 def test_the_comparison_of_int8_arithmetic_runs(tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
-    export.export(trained(tmp_path / "run"), ROWS, tmp_path / "out", "int8", quiet)
-    export.dynamic_int8(tmp_path / "out", tmp_path / "dynamic.onnx")
+    export.export([trained(tmp_path / "run")], ROWS, tmp_path / "out", quiet)
+    export.dynamic_int8(tmp_path / "out" / "minilm", tmp_path / "dynamic.onnx")
     kinds = {node.op_type for node in onnx.load(str(tmp_path / "dynamic.onnx")).graph.node}
     assert any("Integer" in kind or "QAttention" in kind for kind in kinds)
     ids = np.array([[5, 30, 6, 31, 6, 32, 6]])
     inputs = {"ids": ids, "mask": np.ones_like(ids), "types": np.zeros_like(ids)}
     outs = [
         onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"]).run(["steps"], inputs)[0]
-        for path in (tmp_path / "dynamic.onnx", tmp_path / "out" / NETWORK)
+        for path in (tmp_path / "dynamic.onnx", tmp_path / "out" / "minilm" / NETWORK)
     ]
     assert np.abs(outs[0] - outs[1]).max() < 0.2
 

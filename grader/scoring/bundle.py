@@ -1,9 +1,9 @@
-"""A scorer's bundle: a folder with the network, its tokenizer, its numbers and its card, which belong together.
+"""A scorer's bundle: a folder with one network or more, their numbers and their card, which belong together.
 
-encoder.onnx     weights stored small, arithmetic in float32
-tokenizer.json   the trimmed vocabulary
-encoder.json     version, languages, lengths, SHA-256 of the two, stacking numbers and limits of flags
-card.md          what it was trained on and how good it is
+encoder.json            version, languages, members, SHA-256 of their files, stacking numbers and limits of flags
+card.md                 what it was trained on and how good it is
+MEMBER/encoder.onnx     weights stored small, arithmetic in float32; a member has the name of its base
+MEMBER/tokenizer.json   its trimmed vocabulary
 """
 
 from __future__ import annotations
@@ -19,9 +19,17 @@ from grader.scoring.encoding import Lengths
 from grader.scoring.stacking import Stack
 from grader.scoring.triage import Limits
 
-VERSION = "encoder/1"
+VERSION = "encoder/2"
 NETWORK, TOKENIZER, NUMBERS, CARD = "encoder.onnx", "tokenizer.json", "encoder.json", "card.md"
 _REMEDY = "reinstall grader, or export the bundle again"
+
+
+@dataclass(frozen=True)
+class Member:
+    """One network with its tokenizer, both in `folder`. lengths: of what it reads."""
+
+    folder: Path
+    lengths: Lengths
 
 
 @dataclass(frozen=True)
@@ -31,7 +39,7 @@ class Bundle:
     folder: Path
     name: str
     languages: tuple[str, ...]
-    lengths: Lengths
+    members: tuple[Member, ...]
     limits: Limits
     stack: Stack
 
@@ -39,23 +47,30 @@ class Bundle:
     def open(cls, folder: Path) -> Bundle:
         """Raises ModelError if a file is missing, damaged, or of another version."""
         numbers = read_numbers(folder)
-        for name in (NETWORK, TOKENIZER):
+        for name in files_of(numbers):
             path = folder / name
             if not path.is_file():
                 raise ModelError(f"{path} is missing", _REMEDY)
             if sha256(path) != numbers["sha256"].get(name):
                 raise ModelError(f"{path} is damaged, or not the one that {NUMBERS} describes", _REMEDY)
         try:
-            lengths, limits = Lengths(**numbers["lengths"]), Limits(**numbers["limits"])
-            return cls(
-                folder, numbers["name"], tuple(numbers["languages"]), lengths, limits, Stack.read(numbers["stacking"])
-            )
+            named = numbers["members"].items()
+            members = tuple(Member(folder / name, Lengths(**one["lengths"])) for name, one in named)
+            limits, stack = Limits(**numbers["limits"]), Stack.read(numbers["stacking"])
+            return cls(folder, numbers["name"], tuple(numbers["languages"]), members, limits, stack)
         except (KeyError, TypeError) as error:
             raise ModelError(f"{folder / NUMBERS} cannot be used: {error}", _REMEDY) from error
 
     def models(self) -> dict[str, str]:
         """Name of each file that decides marks → its SHA-256."""
-        return {f"{self.name}/{name}": sha256(self.folder / name) for name in (NETWORK, TOKENIZER, NUMBERS)}
+        own = [one.folder / name for one in self.members for name in (NETWORK, TOKENIZER)]
+        paths = [*own, self.folder / NUMBERS]
+        return {f"{self.name}/{path.relative_to(self.folder).as_posix()}": sha256(path) for path in paths}
+
+
+def files_of(numbers: dict[str, Any]) -> list[str]:
+    """The files of the members, below the bundle."""
+    return [f"{member}/{name}" for member in numbers["members"] for name in (NETWORK, TOKENIZER)]
 
 
 def read_numbers(folder: Path) -> dict[str, Any]:
@@ -63,11 +78,13 @@ def read_numbers(folder: Path) -> dict[str, Any]:
     path = folder / NUMBERS
     try:
         numbers = json.loads(path.read_text(encoding="utf-8"))
-        version, languages, hashes = numbers["version"], numbers["languages"], numbers["sha256"]
+        version, languages = numbers["version"], numbers["languages"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path} cannot be used: {error}", _REMEDY) from error
-    if version != VERSION or not isinstance(languages, list) or not isinstance(hashes, dict):
+    if version != VERSION or not isinstance(languages, list):
         raise ModelError(f"{path} is of another version ({version})", _REMEDY)
+    if not all(isinstance(numbers.get(key), dict) and numbers[key] for key in ("sha256", "members")):
+        raise ModelError(f"{path} names no networks", _REMEDY)
     return dict(numbers)
 
 

@@ -1,9 +1,7 @@
-"""The encoder scorer: a small cross-encoder reads reference, answer and question together; the lexical scorer
-judges beside it, and plain numbers make one mark and one confidence of both.
+"""The encoder scorer: small cross-encoders read reference, answer and question together; the lexical scorer
+judges beside them, and plain numbers make one mark and one confidence of all.
 
 Every different (question, reference, answer) is read once and alone, so a mark depends on nothing else in a batch.
-Of several references the encoder reads the few that share most with the answer, and the one that makes the answer
-look most correct counts. An answer longer than the encoder reads is read in stretches of whole clauses.
 """
 
 from __future__ import annotations
@@ -20,18 +18,17 @@ from grader.exam.exam import ShortAnswerItem
 from grader.records import Mark, Response
 from grader.scoring import confidence as odds
 from grader.scoring import triage
-from grader.scoring.bundle import NETWORK, TOKENIZER, VERSION, Bundle, folder_for
-from grader.scoring.encoding import Encoding, nearest
+from grader.scoring.bundle import VERSION, Bundle, folder_for
+from grader.scoring.encoding import nearest
 from grader.scoring.evidence import Met, Reading, conflict, meets
 from grader.scoring.lexical import LexicalScorer
-from grader.scoring.network import Network, Output, Provider
+from grader.scoring.network import Provider
+from grader.scoring.reader import Reader, together
 from grader.scoring.reversal import reversal
 from grader.scoring.stacking import Signals, signals
 from grader.scoring.task import ITEMS, Criterion, Judgement, Task, addressed
 from grader.scoring.text import View, look
 
-REFERENCES = 3  # read by the encoder, of those an item has
-WINDOWS = 4  # stretches that are read of a long answer
 _ONE_CLAUSE = 0.5  # likeness from which a clause turns a criterion, which is often a single clause: alike by chance
 
 
@@ -48,9 +45,8 @@ class EncoderScorer:
             raise ModelError(f"there is no encoder for exams in {language!r}", "use --scorer lexical")
         self.bundle = Bundle.open(where)
         self.name = f"model:{VERSION}" if provider == "cpu" else f"model:{VERSION}+{provider}"
-        self.encoding = Encoding.load(where / TOKENIZER, self.bundle.lengths)
+        self.readers = [Reader(member, provider) for member in self.bundle.members]
         self.lexical = LexicalScorer()
-        self._network = Network(where / NETWORK, provider)
         self._task = lru_cache(maxsize=ITEMS)(lambda item, language: _EncoderTask(item, language, self))
 
     def models(self) -> dict[str, str]:
@@ -70,30 +66,13 @@ class EncoderScorer:
         judged, _ = task.judge(answer, sight(item.prompt), [sight(one) for one in task.whole])
         return [one.masses for one in judged], task.signals(judged, 0.5)
 
-    def read(self, question: str, reference: str, answer: str) -> Output:
-        """One answer beside one reference, each cut at its limit of tokens."""
-        return self._network.read(self.encoding.triple(question, reference, answer))
-
-    def output(self, question: str, references: Sequence[str], answer: View) -> tuple[Output, bool]:
-        """The encoder's word on an answer, and whether it read all of it: beside the nearest references, in
-        stretches where it is long. A step counts as passed where any stretch passes it."""
-        stretches, whole = self.encoding.windows(answer, WINDOWS)
-        best: Output | None = None
-        for reference in nearest(references, answer, REFERENCES):
-            outs = [self.read(question, reference, stretch) for stretch in stretches]
-            top = max(outs, key=lambda out: float(out.steps[3]))
-            found = Output(np.max([out.steps for out in outs], axis=0), top.classes, top.state)
-            if best is None or found.steps[3] > best.steps[3]:
-                best = found
-        assert best is not None
-        return best, whole
-
     def reading(self, question: str, references: Sequence[str], answer: View) -> tuple[Reading, np.ndarray, bool]:
         """(both judges on an answer that has tokens, the lexical features, whether all of it was read)."""
-        out, whole = self.output(question, references, answer)
+        outs, whole = zip(*(one.output(question, references, answer) for one in self.readers), strict=True)
+        out = together(outs)
         features, lexical = self.lexical.probabilities(question, references, answer)
         steps = self.bundle.stack.steps(out.steps, lexical[:4])
-        return Reading(steps, out, lexical), features, whole
+        return Reading(steps, out, lexical), features, all(whole)
 
 
 @dataclass(frozen=True)

@@ -17,17 +17,18 @@ _BASES = {
 }
 _TEXT = """# Short-answer scorer "{name}" ({version})
 
-A small cross-encoder that reads reference answer (or criterion), student's answer and question together and
+{networks} that reads reference answer (or criterion), student's answer and question together and
 proposes a mark for short answers in {languages}, beside the lexical scorer. Its marks are proposals, never final.
-
-Base: {base}. Written by the run that made it; do not edit.
+Written by the run that made it; do not edit.
 
 ## Files
 | file | MB | SHA-256 |
 | --- | --- | --- |
 {files}
 
-Weights are stored as {weights} (mixed: embeddings int8, matrices fp16); all arithmetic is float32.
+{bases}
+
+All arithmetic is float32 (mixed: embeddings stored as int8, matrices as fp16).
 
 ## Data
 | set | language | training answers | licence |
@@ -37,15 +38,12 @@ Weights are stored as {weights} (mixed: embeddings int8, matrices fp16); all ari
 Sets under CC BY-SA (SciEntsBank, Beetle, STS benchmark) ask for attribution: Dzikovska et al. 2013 (SemEval task 7);
 Cer et al. 2017. No data without an open licence took part. Test parts took no part in anything here.
 
-## Recipe
-```json
-{recipe}
-```
-{teacher}
+{recipes}{teachers}
 ## Export
-The graph agrees with PyTorch (same rounded weights) on {inputs} different inputs of {rows} held-out rows; the greatest
-difference of a probability is {parity:.1e}. Rounding the weights for the file moves a probability by at most
-{moved:.1e} (mean {moved_mean:.1e}) and changes {changed} 3-way and {changed_2} correct-or-not labels, of {some} inputs.
+Each graph agrees with PyTorch (same rounded weights) on every different input of the held-out rows. `parity`: the
+greatest difference of a probability; `rounding moves`: how far rounding the weights for the file moves a probability,
+at most and in the mean, and how many labels it changes, of so many inputs.
+{export}
 
 ## Held-out questions
 Predicted by networks that never saw the question; the few stacking numbers were fitted on these rows. `ece`: of the
@@ -74,8 +72,13 @@ the class "contradictory" passes its limit in {told:.0%}; rules and lack of conf
   reference answers standing in for criteria.
 - Answers beyond {answer} tokens are read in stretches; what needs two stretches together is not understood.
 """
+_RECIPE = """## Recipe: {base}
+```json
+{recipe}
+```
+"""
 _TEACHER = """
-Beside the humans' marks it learnt from the word of a larger network, trained on the same answers and never on the
+Beside the humans' marks one learnt from the word of a larger network, trained on the same answers and never on the
 question held out (SHA-256 {digests}):
 ```json
 {recipe}
@@ -88,30 +91,44 @@ _RUBRICS = """
 """
 
 
+_EXPORTED = (
+    "inputs", "parity", "rounding_moves", "rounding_moves_mean", "rounding_inputs", "labels_changed_3way",
+    "labels_changed_2way",
+)  # fmt: skip
+
+
 def write(numbers: Mapping[str, Any], report: Mapping[str, Any]) -> str:
     """The card as Markdown."""
-    made, fitted = report["export"], report["stacking"]
+    fitted, members = report["stacking"], numbers["members"]
     data = [
         f"| {name} | {sets.SETS[name].language} | {count} | {sets.SETS[name].licence} |"
         for name, count in report["answers"].items()
     ]
-    files = [f"| {name} | {made['megabytes'][name]} | `{digest}` |" for name, digest in numbers["sha256"].items()]
-    taught = report.get("teacher")
-    teacher = "" if taught is None else _TEACHER.format(
-        digests=", ".join(f"`{one}`" for one in taught["sha256"].values()), recipe=json.dumps(taught["recipe"])
-    )  # fmt: skip
+    size = {f"{base}/{name}": mb for base, one in report["export"].items() for name, mb in one["megabytes"].items()}
+    files = [f"| {name} | {size[name]} | `{digest}` |" for name, digest in numbers["sha256"].items()]
+    bases = [f"- `{base}`: {_BASES[base]}; weights stored as {one['weights']}" for base, one in members.items()]
+    teachers = [
+        _TEACHER.format(
+            digests=", ".join(f"`{one}`" for one in taught["sha256"].values()), recipe=json.dumps(taught["recipe"])
+        )
+        for taught in report["teachers"]
+    ]
+    recipes = [_RECIPE.format(base=base, recipe=json.dumps(one)) for base, one in report["recipes"].items()]
+    exported = {base: {name: _told(one[name]) for name in _EXPORTED} for base, one in report["export"].items()}
     rubrics = _RUBRICS.format(table=table(report["rubrics"])) if report.get("rubrics") else ""
     left_out = table(fitted["left_out"]) if fitted["left_out"] else "There is only one set."
     return _TEXT.format(
         name=numbers["name"], version=numbers["version"], languages=" and ".join(numbers["languages"]),
-        base=_BASES[numbers["base"]], files="\n".join(files), weights=numbers["weights"], data="\n".join(data),
-        recipe=json.dumps(report["recipe"]), teacher=teacher, inputs=made["inputs"], rows=made["rows"],
-        parity=made["parity"],
-        moved=made["rounding_moves"], some=made["rounding_inputs"], moved_mean=made["rounding_moves_mean"],
-        changed=made["labels_changed_3way"],
-        changed_2=made["labels_changed_2way"], figures=table(fitted["figures"]), left_out=left_out, rubrics=rubrics,
-        right=RIGHT_FLAGGED, risk=RISK, telling=TELLING, exact=EXACT_RISK, limits=json.dumps(numbers["limits"]),
-        stacking=json.dumps(numbers["stacking"]),
-        answer=numbers["lengths"]["answer"], turned=fitted["contradictions"]["n"],
+        networks="A small cross-encoder" if len(members) == 1 else f"The mean of {len(members)} small cross-encoders",
+        bases="\n".join(bases), files="\n".join(files), data="\n".join(data), recipes="\n".join(recipes),
+        teachers="".join(teachers), export=table(exported), figures=table(fitted["figures"]), left_out=left_out,
+        rubrics=rubrics, right=RIGHT_FLAGGED, risk=RISK, telling=TELLING, exact=EXACT_RISK,
+        limits=json.dumps(numbers["limits"]), stacking=json.dumps(numbers["stacking"]),
+        answer=max(one["lengths"]["answer"] for one in members.values()), turned=fitted["contradictions"]["n"],
         told=fitted["contradictions"]["told"],
     )  # fmt: skip
+
+
+def _told(value: float) -> str:
+    """Differences are tiny: in powers of ten."""
+    return f"{value:.1e}" if isinstance(value, float) else str(value)

@@ -29,10 +29,11 @@ from grader.training import bases, cross_encoder, fine_tune, mpnet, onnx_graph, 
 from grader.training.rows import Row
 from grader.training.stored import WORDS
 
+GRAPH = "encoder/1"
 PARITY = 1e-4  # greatest difference of a probability from PyTorch's
 _ROUNDED = 300  # inputs on which the effect of rounding is measured
 _FLOATS = {"DefaultTensorType": onnx.TensorProto.FLOAT}  # of values whose type cannot be inferred
-_SHAPE = {
+SHAPE = {
     "minilm": (12, 1e-12),
     "e5": (12, 1e-12),
     "mpnet": (mpnet.HEADS, mpnet.EPSILON),
@@ -65,44 +66,58 @@ class Trained:
     tokenizer: Path
     pooling: cross_encoder.Pooling
     lengths: Lengths
+    weights: stored.Weights = "int8"  # how they are stored
 
 
 def export(
-    trained: Trained, rows: Sequence[Row], out: Path, kind: stored.Weights, say: Callable[[str], None]
-) -> dict[str, Any]:
-    """Write encoder.onnx, tokenizer.json and an unfitted encoder.json into `out`; returns what was measured.
+    members: Sequence[Trained], rows: Sequence[Row], out: Path, say: Callable[[str], None]
+) -> dict[str, dict[str, Any]]:
+    """Write a folder for each member and an unfitted encoder.json into `out`; returns what was measured of each.
 
     rows: every one is read by PyTorch and by the graph. Raises ModelError if they differ by more than PARITY (and
-    writes nothing), UsageError if the state and the tokenizer do not belong together."""
-    heads, epsilon = _SHAPE[trained.base]
-    model = cross_encoder.load(trained.state, heads, epsilon, trained.pooling)
+    writes nothing), UsageError if a state and its tokenizer, or the members, do not belong together."""
+    first = members[0]
+    if len({one.base for one in members}) < len(members) or len({(one.name, one.languages) for one in members}) > 1:
+        raise UsageError("the runs do not belong together", "give runs of one recipe's name, each of another base")
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        state, dropped = _trim(trained, model, folder / TOKENIZER)
-        lengths = trained.lengths
-        positions = lengths.question + lengths.reference + lengths.answer + 4
-        notes = {"version": VERSION, "name": trained.name, "base": trained.base, "weights": kind}
-        graph = onnx_graph.build(state, heads, epsilon, trained.pooling, positions, kind, notes)
-        onnx.checker.check_model(graph)
-        (folder / NETWORK).write_bytes(graph.SerializeToString(deterministic=True))
-        encoding = Encoding.load(folder / TOKENIZER, lengths)
-        inputs = list(dict.fromkeys(cross_encoder.encode(encoding, row) for row in rows))
-        say(f"checking {len(inputs)} different inputs of {len(rows)} rows")
-        found = _compare(model, state, Network(folder / NETWORK), inputs, kind)
-        if found["parity"] > PARITY:
-            what = f"the graph differs from PyTorch by {found['parity']:.1e} in a probability"
-            raise ModelError(what, "export with the versions of torch and onnxruntime that the train extra names")
+        made = {one.base: _member(one, rows, Path(scratch) / one.base, say) for one in members}
+        files = [Path(base) / name for base in made for name in (NETWORK, TOKENIZER)]
         numbers = {
-            "version": VERSION, "name": trained.name, "base": trained.base, "languages": list(trained.languages),
-            "pooling": trained.pooling, "lengths": asdict(lengths), "weights": kind,
-            "sha256": {name: sha256(folder / name) for name in (NETWORK, TOKENIZER)},
+            "version": VERSION, "name": first.name, "languages": list(first.languages),
+            "members": {
+                one.base: {"pooling": one.pooling, "lengths": asdict(one.lengths), "weights": one.weights}
+                for one in members
+            },
+            "sha256": {file.as_posix(): sha256(Path(scratch) / file) for file in files},
             "stacking": UNFITTED, "limits": _UNLIMITED,
         }  # fmt: skip
-        out.mkdir(parents=True, exist_ok=True)
-        for name in (NETWORK, TOKENIZER):
-            shutil.copyfile(folder / name, out / name)
+        for base in made:
+            shutil.copytree(Path(scratch) / base, out / base, dirs_exist_ok=True)
     write_numbers(numbers, out)
-    megabytes = {name: round((out / name).stat().st_size / 1e6, 2) for name in (NETWORK, TOKENIZER)}
+    return made
+
+
+def _member(trained: Trained, rows: Sequence[Row], folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    """Write the network and its tokenizer into `folder`, if the graph says what PyTorch says."""
+    folder.mkdir()
+    heads, epsilon = SHAPE[trained.base]
+    model = cross_encoder.load(trained.state, heads, epsilon, trained.pooling)
+    state, dropped = _trim(trained, model, folder / TOKENIZER)
+    lengths, kind = trained.lengths, trained.weights
+    positions = lengths.question + lengths.reference + lengths.answer + 4
+    # the format of the graph, which the bundle's version does not tell
+    notes = {"version": GRAPH, "name": trained.name, "base": trained.base, "weights": kind}
+    graph = onnx_graph.build(state, heads, epsilon, trained.pooling, positions, kind, notes)
+    onnx.checker.check_model(graph)
+    (folder / NETWORK).write_bytes(graph.SerializeToString(deterministic=True))
+    encoding = Encoding.load(folder / TOKENIZER, lengths)
+    inputs = list(dict.fromkeys(cross_encoder.encode(encoding, row) for row in rows))
+    say(f"{trained.base}: checking {len(inputs)} different inputs of {len(rows)} rows")
+    found = _compare(model, state, Network(folder / NETWORK), inputs, kind)
+    if found["parity"] > PARITY:
+        what = f"the graph differs from PyTorch by {found['parity']:.1e} in a probability"
+        raise ModelError(what, "export with the versions of torch and onnxruntime that the train extra names")
+    megabytes = {name: round((folder / name).stat().st_size / 1e6, 2) for name in (NETWORK, TOKENIZER)}
     return {"weights": kind, "pieces_dropped": dropped, "rows": len(rows), **found, "megabytes": megabytes}
 
 
@@ -160,14 +175,15 @@ def _compare(
     }
 
 
-def dynamic_int8(bundle: Path, to: Path) -> None:
-    """Write the bundle's network with products in int8 (activations quantised as they come, per tensor; weights per
-    channel): faster, but its results change with the batch and the processor, so it never gives the mark of record."""
+def dynamic_int8(member: Path, to: Path) -> None:
+    """Write the network in the folder `member` with products in int8 (activations quantised as they come, per tensor;
+    weights per channel): faster, but its results change with the batch and the processor, so it never gives the mark of
+    record."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     with tempfile.TemporaryDirectory() as scratch:
         plain = Path(scratch) / NETWORK
-        onnx.save(_unpacked(onnx.load(str(bundle / NETWORK))), str(plain))
+        onnx.save(_unpacked(onnx.load(str(member / NETWORK))), str(plain))
         quantize_dynamic(
             str(plain), str(to), weight_type=QuantType.QInt8, per_channel=True,
             op_types_to_quantize=["MatMul", "Attention"], extra_options=_FLOATS,
