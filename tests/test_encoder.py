@@ -351,6 +351,10 @@ def test_stacking_never_lets_a_later_step_pass_an_earlier_one() -> None:
     raised = Stack.read({**UNFITTED, "contradictory": 1.0}).classes(np.array([0.4, 0.3, 0.3]))
     assert raised.sum() == pytest.approx(1)
     assert raised.argmax() == 1
+    named = stack.named(np.array([[0.6, 0.1, 0.3], [0.6, 0.1, 0.3]]), np.array([0.2, 0.9]))
+    assert named.sum(1) == pytest.approx([1, 1])
+    assert named[:, 0] == pytest.approx([0.4, 0.75])
+    assert named[0, 1:] == pytest.approx([0.15, 0.45])
 
 
 def test_confidence_rises_with_agreement_and_damaged_numbers_are_refused() -> None:

@@ -94,6 +94,14 @@ class Stack:
         scaled: np.ndarray = raised / raised.sum(-1, keepdims=True)
         return scaled
 
+    def named(self, classes: np.ndarray, full: np.ndarray | float) -> np.ndarray:
+        """Probabilities of correct, contradictory, incorrect. full: the judges' common word that the answer is fully
+        right, the last of `steps`; that it is correct is the mean of it and the class head's word."""
+        raised = self.classes(classes)
+        correct = (raised[..., :1] + np.asarray(full, np.float64)[..., None]) / 2
+        wrong = raised[..., 1:] / raised[..., 1:].sum(-1, keepdims=True)
+        return np.concatenate([correct, wrong * (1 - correct)], axis=-1)
+
     def sure(self, kind: str, found: Signals) -> float:
         """The calibrated probability that the mark is within the tolerance of a human's."""
         *weights, bias = self.confidence[kind]

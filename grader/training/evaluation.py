@@ -84,7 +84,7 @@ def label(scorer: Scorer, row: Row) -> Label:
         return "incorrect"
     if isinstance(scorer, EncoderScorer):
         reading, _, _ = scorer.reading(row.question, row.references, answer)
-        return LABELS[int(scorer.bundle.stack.classes(reading.output.classes).argmax())]
+        return LABELS[int(scorer.bundle.stack.named(reading.output.classes, reading.steps[3]).argmax())]
     if isinstance(scorer, LexicalScorer):
         named = three_way(scorer.probabilities(row.question, row.references, answer)[1], scorer.three_way)
         return cast(Label, named)

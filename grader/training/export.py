@@ -80,7 +80,9 @@ def export(
     if len({one.base for one in members}) < len(members) or len({(one.name, one.languages) for one in members}) > 1:
         raise UsageError("the runs do not belong together", "give runs of one recipe's name, each of another base")
     with tempfile.TemporaryDirectory() as scratch:
-        made = {one.base: _member(one, rows, Path(scratch) / one.base, say) for one in members}
+        made: dict[str, dict[str, Any]] = {
+            one.base: _member(one, rows, Path(scratch) / one.base, say) for one in members
+        }
         files = [Path(base) / name for base in made for name in (NETWORK, TOKENIZER)]
         numbers = {
             "version": VERSION, "name": first.name, "languages": list(first.languages),

@@ -31,6 +31,7 @@ _BALANCE = 0.5  # of the sets, in the sum of the judges: small ones are too nois
 _RIGHT_APART = 0.03  # at most this share of the right marks is flagged because the judges disagree
 _CLAUSE_LEAST = 0.6
 _NEVER = 2.0  # beyond any probability
+_WORTH = 0.01  # of macro-F1: what a shift of the rare class must gain on the held-out questions
 _TELLS = 0.5  # share of made contradictions that a class nobody graded must find to be heard
 
 
@@ -127,25 +128,34 @@ def fit_steps(held: Held) -> dict[str, Any]:
             break
     encoder, lexical = found[0], found[1] if len(heard) == 2 else 0.0
     numbers = {**UNFITTED, "encoder": plain(encoder), "lexical": plain(lexical)}
-    return {**numbers, "bias": [plain(one) for one in found[-4:]], "contradictory": _rare(held)}
+    numbers["bias"] = [plain(one) for one in found[-4:]]
+    return {**numbers, "contradictory": _rare(held, Stack.read(numbers))}
 
 
-def _rare(held: Held) -> float:
-    """What to add to the log probability of "contradictory" for the best 3-way macro-F1 over the sets graded in
-    words; 0 where there is none."""
-    judged = [place for place, row in enumerate(held.rows) if row.label]
-    if not judged:
-        return 0.0
-    human = [held.rows[place].label for place in judged]
-    logs = np.log(np.clip(held.encoder[judged, 4:], 1e-9, 1))
+def _rare(held: Held, stack: Stack) -> float:
+    """What to add to the log probability of "contradictory" for the best 3-way macro-F1 in the mean of the sets graded
+    in words: the least that is as good as the best but for what chance alone would give; 0 where there is no set."""
+    worded = [place for place, row in enumerate(held.rows) if row.label]
+    parts = [
+        [place for place in worded if held.rows[place].source == source]
+        for source in dict.fromkeys(held.rows[place].source for place in worded)
+    ]
 
     def score(shift: float) -> float:
-        given = np.array(CLASSES)[(logs + np.array([0.0, shift, 0.0])).argmax(1)].tolist()
-        return metrics.f1_scores(human, given)[0]
+        shifted = replace(stack, contradictory=shift)
+        return float(np.mean([_macro_f1(held, shifted, part) for part in parts]))
 
-    return max(
-        (round(shift, 2) for shift in np.arange(-1.0, 1.55, 0.1).tolist()), key=lambda one: (score(one), -abs(one))
-    )
+    shifts = [round(shift, 2) for shift in np.arange(-1.0, 1.55, 0.1).tolist()]
+    scores = {shift: score(shift) for shift in shifts} if parts else {0.0: 0.0}
+    good = max(scores.values()) - _WORTH
+    return min((shift for shift, one in scores.items() if one >= good), key=lambda shift: (abs(shift), shift))
+
+
+def _macro_f1(held: Held, stack: Stack, places: Sequence[int]) -> float:
+    """Of three classes."""
+    full = stack.steps(held.encoder[places, :4], held.lexical[places, :4])[:, 3]
+    given = np.array(CLASSES)[stack.named(held.encoder[places, 4:], full).argmax(1)].tolist()
+    return metrics.f1_scores([held.rows[place].label for place in places], given)[0]
 
 
 def logistic(
@@ -241,8 +251,7 @@ def figures(held: Held, stack: Stack, natural: Sequence[Judged], sure: np.ndarra
         one: dict[str, Any] = {"n": len(places), "within_tolerance": float(right.mean())}
         one["ece"] = metrics.expected_calibration_error(sure[mine], right)
         if held.rows[places[0]].label:
-            given = np.array(CLASSES)[stack.classes(held.encoder[places, 4:]).argmax(1)].tolist()
-            one["macro_f1_3way"] = metrics.f1_scores([held.rows[place].label for place in places], given)[0]
+            one["macro_f1_3way"] = _macro_f1(held, stack, places)
         else:
             own = [natural[place].decision for place in mine]
             top = max(decision.top for decision in own)
