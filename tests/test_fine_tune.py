@@ -175,3 +175,20 @@ def test_a_stage_reads_a_share_and_the_finish_every_question_held_out() -> None:
     assert {str(number) for number in range(0, 400, 5)} <= chosen
     assert 0.2 < (len(chosen) - 80) / 320 < 0.4
     assert len(_drawn(rows, 1.0, 7, np.zeros(400, bool))) == 400
+
+
+def test_a_stage_may_read_less_of_each_text_than_the_finished_network(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from bundles import tokenizer
+
+    from grader.training.train import Bench, lesson
+
+    tokenizer(tmp_path / "tokenizer.json")
+    long = [replace(row, text=f"{row.text} wind sun", source="set") for row in ROWS]
+    recipe = Recipe.load("en").model_copy(update={"question": 8, "reference": 30, "answer": 40})
+    bench = Bench(recipe, tmp_path, tmp_path, long, np.zeros(len(long)), tmp_path / "tokenizer.json", np.arange(3))
+    stages = [STAGE.model_copy(update={"lengths": lengths}) for lengths in (None, (1, 2, 3))]
+    whole, short = (lesson(bench, stage, long, 1, {}).inputs for stage in stages)
+    assert all(len(ids) == 4 + 1 + 2 + 3 for ids, _ in short)
+    assert min(len(ids) for ids, _ in whole) > 10
+    assert max(len(ids) for ids, _ in whole) <= 4 + 8 + 30 + 40

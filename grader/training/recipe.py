@@ -45,6 +45,8 @@ class Stage(BaseModel):
     worded: bool = False  # answers graded in marks, and made ones, teach the class head what is known of them
     noise: float = Field(default=0.0, ge=0, le=1)  # share of the answers that get reading mistakes
     teacher: float = Field(default=0.0, ge=0, le=1)  # share of a teacher's word beside the human's (--teacher)
+    # tokens kept of question, reference and answer while this stage learns; by default the recipe's
+    lengths: tuple[int, int, int] | None = None
     # share of the answers that are read; of the finish: of those learnt before
     again: float = Field(default=1.0, ge=0, le=1)
 

@@ -56,10 +56,12 @@ class Bench:
         """Where the network that never saw the questions of `fold` is kept."""
         return self.out / f"fold-{fold}"
 
-    @property
-    def encoding(self) -> Encoding:
+    def encoding(self, stage: Stage | None = None) -> Encoding:
+        """As the finished network reads, or as it reads while `stage` teaches it."""
         recipe = self.recipe
-        return Encoding.load(self.tokenizer, Lengths(recipe.question, recipe.reference, recipe.answer))
+        lengths = stage.lengths if stage else None
+        kept = lengths or (recipe.question, recipe.reference, recipe.answer)
+        return Encoding.load(self.tokenizer, Lengths(*kept))
 
     def network(self) -> CrossEncoder:
         """The base with a new head; the same one each time."""
@@ -96,7 +98,7 @@ def train(recipe: Recipe, data: Path, out: Path, teacher: Path | None = None, sa
         model = _trained(bench, learnt, fold)
         rows = [row for row, one in zip(bench.rows, away, strict=True) if one]
         found, turned = (
-            fine_tune.predict(model, _inputs(bench.encoding, part)) for part in (rows, contradictions(rows))
+            fine_tune.predict(model, _inputs(bench.encoding(), part)) for part in (rows, contradictions(rows))
         )
         held.append((np.flatnonzero(away), found, turned))
     place, probabilities, turned = (np.concatenate([one[part] for one in held]) for part in range(3))
@@ -153,7 +155,7 @@ def lesson(bench: Bench, stage: Stage, learnt: Sequence[Row], seed: int, words: 
         taught = np.full((len(everything), 7), np.nan, np.float32)
         taught[: len(rows)] = soft(rows, words)
     weight = fine_tune.weights(everything, len(graded), stage)
-    inputs = _inputs(bench.encoding, everything)
+    inputs = _inputs(bench.encoding(stage), everything)
     return fine_tune.Task(inputs, everything, weight, len(graded), taught, stage.teacher)
 
 
