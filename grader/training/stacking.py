@@ -145,7 +145,7 @@ def _rare(held: Held, stack: Stack) -> float:
         shifted = replace(stack, contradictory=shift)
         return float(np.mean([_macro_f1(held, shifted, part) for part in parts]))
 
-    shifts = [round(shift, 2) for shift in np.arange(-1.0, 1.55, 0.1).tolist()]
+    shifts = [round(shift, 2) + 0.0 for shift in np.arange(-1.0, 1.55, 0.1).tolist()]
     scores = {shift: score(shift) for shift in shifts} if parts else {0.0: 0.0}
     good = max(scores.values()) - _WORTH
     return min((shift for shift, one in scores.items() if one >= good), key=lambda shift: (abs(shift), shift))
