@@ -115,20 +115,19 @@ def fit(held: Held, extractor: Extractor) -> tuple[dict[str, Any], dict[str, flo
 
 
 def fit_steps(held: Held) -> dict[str, Any]:
-    """Weights of the judges' step logits (logistic regression over all steps known), and of the rare class."""
+    """Weights of the judges' step logits (logistic regression over all steps known), and of the rare class. Steps get
+    no bias: how easily the network of a fold says "fully right" is its own, and not that of the one that ships."""
     passes, known, _, _ = targets(held.rows)
     weight = source_weights(held.rows, _BALANCE)[:, None] * known
     judges = [logit(held.encoder[:, :4]).ravel(), logit(held.lexical[:, :4]).ravel()]
-    step = np.tile(np.eye(4), (len(held.rows), 1))
     for heard in ((0, 1), (0,)):  # a judge that would count against itself is noise: then the encoder alone
-        design = np.column_stack([*(judges[one] for one in heard), step])
-        start = np.eye(design.shape[1])[0]
+        design = np.column_stack([judges[one] for one in heard])
+        start = np.eye(len(heard))[0]
         found = logistic(design, passes.ravel(), weight.ravel(), start, _PULL["steps"])
-        if found[: len(heard)].min() >= 0:
+        if found.min() >= 0:
             break
     encoder, lexical = found[0], found[1] if len(heard) == 2 else 0.0
     numbers = {**UNFITTED, "encoder": plain(encoder), "lexical": plain(lexical)}
-    numbers["bias"] = [plain(one) for one in found[-4:]]
     return {**numbers, "contradictory": _rare(held, Stack.read(numbers))}
 
 
