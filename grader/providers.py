@@ -14,10 +14,13 @@ import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from grader import gpu
 from grader.errors import ModelError, UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Provider = Literal["cpu", "cuda", "openvino"]
 _PROVIDERS: dict[str, tuple[str, dict[str, str]]] = {
@@ -53,11 +56,19 @@ def check_provider(provider: Provider) -> None:
     raise UsageError(f"onnxruntime has no provider {provider!r} here", remedy)
 
 
-def open_session(path: Path, provider: Provider = "cpu", *, arena: bool = True, without: Sequence[str] = ()) -> Any:
+def open_session(
+    path: Path,
+    provider: Provider = "cpu",
+    *,
+    arena: bool = True,
+    without: Sequence[str] = (),
+    unpacked: tuple[bytes, dict[str, np.ndarray]] | None = None,
+) -> Any:
     """An InferenceSession for the model file `path`: one thread, so that sums have a fixed order.
 
-    arena: keep freed memory for the next call. without: names of graph optimisations to leave out. Raises UsageError
-    for a provider that is not here, ModelError if the file cannot be loaded.
+    arena: keep freed memory for the next call. without: names of graph optimisations to leave out. unpacked: the model
+    to be loaded in place of the file, and the tensors whose data it does not hold. Raises UsageError for a provider
+    that is not here, ModelError if the file cannot be loaded.
     """
     import onnxruntime
 
@@ -71,9 +82,14 @@ def open_session(path: Path, provider: Provider = "cpu", *, arena: bool = True, 
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.enable_cpu_mem_arena = arena
     options.log_severity_level = 3
+    model, tensors = unpacked or (str(path), {})
     try:
+        if tensors:
+            data = [value.reshape(-1).view("u1") for value in tensors.values()]
+            sizes = [value.nbytes for value in data]
+            options.add_external_initializers_from_files_in_memory(list(tensors), data, sizes)
         session = onnxruntime.InferenceSession(
-            str(path), options, providers=[_with_limit(name) for name in names], disabled_optimizers=list(without)
+            model, options, providers=[_with_limit(name) for name in names], disabled_optimizers=list(without)
         )
     except Exception as error:  # onnxruntime raises its own unrelated classes
         raise ModelError(

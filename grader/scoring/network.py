@@ -18,6 +18,7 @@ import numpy as np
 
 from grader.providers import Provider, check_provider, open_session
 from grader.scoring.encoding import Encoded
+from grader.scoring.weights import unpacked
 
 _SLOWER = ["SkipLayerNormFusion"]  # its kernel is not vectorised: the network took up to a tenth longer
 _OUTPUTS = ["steps", "classes", "state"]
@@ -46,7 +47,9 @@ class Network:
 
     @cached_property
     def _session(self) -> Any:
-        session = open_session(self._path, self._provider, without=_SLOWER)
+        # another provider may want to read the file itself
+        ready = unpacked(self._path) if self._provider == "cpu" else None
+        session = open_session(self._path, self._provider, without=_SLOWER, unpacked=ready)
         _give_back()
         return session
 

@@ -25,6 +25,7 @@ from grader.scoring.bundle import NETWORK, NUMBERS, TOKENIZER, VERSION
 from grader.scoring.encoding import Encoded, Encoding, Lengths
 from grader.scoring.network import Network
 from grader.scoring.stacking import UNFITTED
+from grader.scoring.weights import unpacked
 from grader.training import bases, cross_encoder, fine_tune, mpnet, onnx_graph, stored, vocabulary
 from grader.training.rows import Row
 from grader.training.stored import WORDS
@@ -38,16 +39,6 @@ SHAPE = {
     "e5": (12, 1e-12),
     "mpnet": (mpnet.HEADS, mpnet.EPSILON),
 }  # attention heads, epsilon of layer norm
-_FOLDED: dict[str, Callable[..., np.ndarray]] = {
-    "Cast": lambda node, value: value.astype(np.float32),
-    "Add": lambda node, one, two: one + two,
-    "Sub": lambda node, one, two: one - two,
-    "Mul": lambda node, one, two: one * two,
-    "Div": lambda node, one, two: one / two,
-    "Floor": lambda node, value: np.floor(value),
-    "Concat": lambda node, *values: np.concatenate(values, node.attribute[0].i),
-    "Reshape": lambda node, value, shape: value.reshape(shape),
-}
 # Where nothing was fitted, no mark is sure enough and no measured flag is raised.
 _UNLIMITED = {
     "confidence": 1.0, "boundary": 0.0, "copied": 2.0, "off_topic": -1.0, "unknown": 2.0, "polarity": 2.0,
@@ -185,26 +176,13 @@ def dynamic_int8(member: Path, to: Path) -> None:
 
     with tempfile.TemporaryDirectory() as scratch:
         plain = Path(scratch) / NETWORK
-        onnx.save(_unpacked(onnx.load(str(member / NETWORK))), str(plain))
+        without, matrices = unpacked(member / NETWORK)
+        model = onnx.load_from_string(without)
+        for tensor in model.graph.initializer:
+            if tensor.name in matrices:
+                tensor.CopyFrom(onnx.numpy_helper.from_array(matrices[tensor.name], tensor.name))
+        onnx.save(model, str(plain))
         quantize_dynamic(
             str(plain), str(to), weight_type=QuantType.QInt8, per_channel=True,
             op_types_to_quantize=["MatMul", "Attention"], extra_options=_FLOATS,
         )  # fmt: skip
-
-
-def _unpacked(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The graph with its matrices in float32: what the runtime makes of stored ones when it loads them."""
-    held = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-    kept = []
-    for node in model.graph.node:
-        found = [held.get(name) for name in node.input]
-        if node.op_type in _FOLDED and found and all(one is not None for one in found):
-            held[node.output[0]] = _FOLDED[node.op_type](node, *found)
-        else:
-            kept.append(node)
-    used = {name for node in kept for name in node.input}
-    tensors = [onnx.numpy_helper.from_array(value, name) for name, value in held.items() if name in used]
-    del model.graph.node[:], model.graph.initializer[:]
-    model.graph.node.extend(kept)
-    model.graph.initializer.extend(tensors)
-    return model

@@ -1,8 +1,9 @@
 """The cross-encoder as an ONNX graph, built node by node with ONNX Runtime's fused attention and GELU.
 
 Weights are stored small (grader.training.stored) and expanded when the file is loaded, by casts and products of
-constants, which the runtime folds; embeddings only for the pieces of the text. All arithmetic is float32. A base is
-a BERT, or an MPNet: the same layers with a bias of attention for each distance of two tokens (Song et al. 2020).
+constants (grader.scoring.weights does it; any other runtime folds them too); embeddings only for the pieces of the
+text. All arithmetic is float32. A base is a BERT, or an MPNet: the same layers with a bias of attention for each
+distance of two tokens (Song et al. 2020).
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class _Builder:
         return self.hold(name, self.state[name].astype(np.float32))
 
     def matrix(self, names: list[str], output: str) -> str:
-        """Dense matrices side by side, as input x output channels. All of it is constant: the runtime folds it."""
+        """Dense matrices side by side, as input x output channels. All of it is constant."""
         parts = [rounded(name, self.state[name], self.kind) for name in names]
         stored = np.concatenate([part for part, _ in parts]).T
         scales = [scale for _, scale in parts if scale is not None]
