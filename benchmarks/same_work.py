@@ -16,6 +16,7 @@ import harness
 import numpy as np
 import one_run
 import scorer_speed
+import shipped
 import torch
 from ocr import error_rate
 
@@ -28,32 +29,32 @@ from grader.records import PageRef
 from grader.run.pipeline import PageReader
 from grader.scoring.encoder import EncoderScorer
 from grader.scoring.encoding import Encoded
-from grader.training import bases, cross_encoder
 
 ROUNDS = 3
 
 
-def compare(batch: Path, pages: int) -> dict[str, Any]:
-    """Times of each and their ratios to grader's, on the first pages of a batch. One thread."""
+def compare(batch: Path, bundle: Path, pages: int) -> dict[str, Any]:
+    """Times of each and their ratios to grader's, on the first pages of a batch. bundle: that grader scores with. One
+    thread."""
     from rapidocr import RapidOCR
 
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
-    torch.manual_seed(1)
     reader = PageReader(one_run.job(batch, objective=False, scorer="trial"))
     truths = {truth.file: truth for truth in batches.truths(batch)}
     refs = [PageRef(str(path)) for path in sorted((batch / "scans").iterdir())[:pages]]
     crops, texts = _crops(reader, refs, [truths[Path(ref.file).name] for ref in refs])
     rapid = RapidOCR(params={"EngineConfig.onnxruntime.intra_op_num_threads": 1, "Global.log_level": "error"})
-    model = cross_encoder.CrossEncoder(bases.minilm()).eval()
     scorer = reader.scorer
     assert isinstance(scorer, EncoderScorer)
     sequences = _sequences(reader, scorer, refs)
-    network = scorer.readers[0].network
+    models = list(shipped.networks(bundle).values())
+    networks = [one.network for one in scorer.readers]
 
     def once() -> list[Any]:
         scorer._task.cache_clear()  # nothing scored before counts
-        network.read.cache_clear()
+        for network in networks:
+            network.read.cache_clear()
         return [reader.read(ref) for ref in refs]
 
     def shelf() -> list[str]:
@@ -61,24 +62,29 @@ def compare(batch: Path, pages: int) -> dict[str, Any]:
         return [" ".join(getattr(one, "txts", None) or ()) for one in found]
 
     def read_once() -> None:
-        network.read.cache_clear()
-        for one in sequences:
-            network.read(one)
+        for network, own in zip(networks, sequences, strict=True):
+            network.read.cache_clear()
+            for one in own:
+                network.read(one)
+
+    def eager() -> None:
+        for model, own in zip(models, sequences, strict=True):
+            scorer_speed.eager(model, own)
 
     work: dict[str, Callable[[], Any]] = {
         "decode": lambda: [cv2.imdecode(np.fromfile(ref.file, np.uint8), cv2.IMREAD_GRAYSCALE) for ref in refs],
         "grader": once,
         "grader ocr": lambda: _ours(reader.ocr, crops),
         "rapidocr": shelf,
-        "grader network": read_once,
-        "eager": lambda: scorer_speed.eager(model, sequences),
+        "grader networks": read_once,
+        "eager": eager,
     }
     seconds = harness.interleaved(work, ROUNDS)
     rates = {name: error_rate(texts, [str(text) for text in work[name]()]) for name in ("grader ocr", "rapidocr")}
-    pairs = (("grader", "decode"), ("rapidocr", "grader ocr"), ("eager", "grader network"))
+    pairs = (("grader", "decode"), ("rapidocr", "grader ocr"), ("eager", "grader networks"))
     ratios = {f"{one} / {other}": harness.median_ratio(seconds[one], seconds[other]) for one, other in pairs}
     rows = [[name, 1e3 * sorted(own)[len(own) // 2] / len(refs)] for name, own in seconds.items()]
-    title = f"the same {len(refs)} pages, {len(crops)} boxes, {len(sequences)} sequences, one thread"
+    title = f"the same {len(refs)} pages, {len(crops)} boxes, {sum(map(len, sequences))} sequences, one thread"
     harness.table(title, ["what", "ms a page"], rows)
     harness.table("ratios", ["of", "times"], [[name, value] for name, value in ratios.items()])
     for name, (rate, exact) in rates.items():
@@ -106,10 +112,10 @@ def _ours(engine: OCREngine, crops: Sequence[tuple[np.ndarray, TextField]]) -> l
     return [" ".join(one.text.split("\n")) for one in read]
 
 
-def _sequences(reader: PageReader, scorer: EncoderScorer, refs: Sequence[PageRef]) -> list[Encoded]:
-    """The different sequences that the scorer's network reads of the pages, in that order."""
-    read: list[Encoded] = []
-    with scorer_speed.reading(scorer, read.append):
+def _sequences(reader: PageReader, scorer: EncoderScorer, refs: Sequence[PageRef]) -> list[list[Encoded]]:
+    """For each network of the scorer, the different sequences that it reads of the pages, in that order."""
+    read: list[list[Encoded]] = [[] for _ in scorer.readers]
+    with scorer_speed.reading(scorer, lambda place, one: read[place].append(one)):
         for ref in refs:
             reader.read(ref)
-    return list(dict.fromkeys(read))
+    return [list(dict.fromkeys(own)) for own in read]

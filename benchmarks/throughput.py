@@ -13,8 +13,7 @@ Then, in turns in one process on the same pages, one thread: the whole of grader
 reading of known boxes beside rapidocr out of the box on the same crops; its network beside PyTorch eager, float32, in
 padded batches of 32, on the same sequences.
 
-Short answers are scored by the encoder: the bundle given, or the base network with untrained heads, which is as fast
-and marks nothing right. Speed depends on the size of the network, not on its weights.
+Short answers are scored by the encoder that ships for English, or by the bundle given.
 """
 
 from __future__ import annotations
@@ -34,9 +33,9 @@ from typing import Any
 import batches
 import harness
 import same_work
-import scorers
 import trees
 
+from grader.scoring.bundle import Bundle, folder_for
 from grader.stages import STAGES
 
 HERE = Path(__file__).resolve().parent
@@ -64,25 +63,22 @@ def main() -> None:
     parser.add_argument("--pages", type=int, nargs="*", default=[100, 300], help="sizes of whole batches")
     parser.add_argument("--choices", type=int, nargs="*", default=[100, 1000], help="sizes of batches of choices alone")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--bundle", type=Path, help="a scorer to use; else untrained heads")
+    parser.add_argument("--bundle", type=Path, default=folder_for("en"), help="another scorer than the one that ships")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--same-work", type=int, default=12, help="pages that are also read by the others; 0: none")
     parser.add_argument("--keep", type=Path, help="folder to keep batches and runs in; a batch that is there is used")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.keep or Path(scratch)
-        bundle = options.bundle or scorers.untrained_bundle(folder / "untrained")
-        os.environ["GRADER_BENCH_BUNDLE"] = str(bundle.resolve())
-        result: dict[str, Any] = {"workers": options.workers, "trained": options.bundle is not None}
+        os.environ["GRADER_BENCH_BUNDLE"] = str(options.bundle.resolve())
+        result: dict[str, Any] = {"workers": options.workers, "networks": Bundle.open(options.bundle).models()}
         for name, sizes in (("whole", options.pages), ("choices", options.choices)):
             if sizes:
                 runs = grown(folder / name, sorted(sizes), options, objective=name == "choices")
                 show(name, runs, options.workers)
                 result[name] = told(runs)
         if options.pages and options.same_work:
-            result["same_work"] = same_work.compare(folder / "whole", options.same_work)
-        if not options.bundle:
-            print("untrained heads: times mean something, marks do not")
+            result["same_work"] = same_work.compare(folder / "whole", options.bundle, options.same_work)
         harness.write("throughput", result)
 
 

@@ -5,7 +5,7 @@
 The same pages, the same number of processes of one thread each. Seconds: from the first work of warm processes to the
 end (steady; models loaded, and for grader the run's journal and files written), and of the whole command with its
 start. Right: choices as the candidate marked them, candidate numbers, characters of the written answers. Short
-answers are scored by cross-encoders of the same size: speed alone is compared, the straightforward one is untrained.
+answers are scored by the networks that ship for English: by the script in PyTorch, eager, in padded batches.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ from typing import Any
 
 import batches
 import harness
-import scorers
 import trees
 from ocr import error_rate
+
+from grader.scoring.bundle import folder_for
 
 HERE = Path(__file__).resolve().parent
 WANTED = 5.0
@@ -49,12 +50,11 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--defaults", action="store_true", help="rapidocr as it comes, for boxes of one line too")
     parser.add_argument("--seed", type=int, default=2)
-    parser.add_argument("--bundle", type=Path, help="grader's scorer; else the base network with untrained heads")
+    parser.add_argument("--bundle", type=Path, default=folder_for("en"), help="other networks than those that ship")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        bundle = options.bundle or scorers.untrained_bundle(folder / "untrained")
-        os.environ["GRADER_BENCH_BUNDLE"] = str(bundle.resolve())
+        os.environ["GRADER_BENCH_BUNDLE"] = str(options.bundle.resolve())
         truths = batches.make(folder / "batch", options.pages, options.seed)
         turns: dict[str, list[Turn]] = {"grader": [], "straightforward": []}
         for number in range(options.rounds):

@@ -317,6 +317,18 @@ def test_several_networks_are_heard_in_the_mean(tmp_path: Path) -> None:
     assert not whole  # what one of them could not read was not read
 
 
+def test_a_network_of_an_earlier_bundle_does_not_stay_behind(tmp_path: Path) -> None:
+    export = pytest.importorskip("grader.training.export").export
+    both, out = [trained(tmp_path / str(types), types=types) for types in (2, 0)], tmp_path / "out"
+    export(both, ROWS[:1], out, lambda _: None)
+    (out / "minilm" / "mine.txt").write_text("kept", encoding="utf-8")
+    export(both[1:], ROWS[:1], out, lambda _: None)
+    assert sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()) == [
+        "encoder.json", "minilm/mine.txt", "mpnet/encoder.onnx", "mpnet/tokenizer.json",
+    ]  # fmt: skip
+    assert [member.folder.name for member in EncoderScorer(folder=out).bundle.members] == ["mpnet"]
+
+
 def test_networks_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
     export = pytest.importorskip("grader.training.export").export
     one, other = (trained(tmp_path / str(types), types=types) for types in (2, 0))

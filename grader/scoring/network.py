@@ -42,14 +42,14 @@ class Network:
 
     def __init__(self, path: Path, provider: Provider = "cpu") -> None:
         check_provider(provider)
-        self._path, self._provider = path, provider
+        self.path, self._provider = path, provider
         self.read = lru_cache(maxsize=_KEPT)(self._read)
 
     @cached_property
     def _session(self) -> Any:
         # another provider may want to read the file itself
-        ready = unpacked(self._path) if self._provider == "cpu" else None
-        session = open_session(self._path, self._provider, without=_SLOWER, unpacked=ready)
+        ready = unpacked(self.path) if self._provider == "cpu" else None
+        session = open_session(self.path, self._provider, without=_SLOWER, unpacked=ready)
         _give_back()
         return session
 

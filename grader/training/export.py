@@ -11,6 +11,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ import torch
 
 from grader.errors import ModelError, UsageError
 from grader.resources import sha256
-from grader.scoring.bundle import NETWORK, NUMBERS, TOKENIZER, VERSION
+from grader.scoring.bundle import NETWORK, NUMBERS, TOKENIZER, VERSION, files_of, read_numbers
 from grader.scoring.encoding import Encoded, Encoding, Lengths
 from grader.scoring.network import Network
 from grader.scoring.stacking import UNFITTED
@@ -84,6 +85,7 @@ def export(
             "sha256": {file.as_posix(): sha256(Path(scratch) / file) for file in files},
             "stacking": UNFITTED, "limits": _UNLIMITED,
         }  # fmt: skip
+        _clear(out)
         for base in made:
             shutil.copytree(Path(scratch) / base, out / base, dirs_exist_ok=True)
     write_numbers(numbers, out)
@@ -112,6 +114,17 @@ def _member(trained: Trained, rows: Sequence[Row], folder: Path, say: Callable[[
         raise ModelError(what, "export with the versions of torch and onnxruntime that the train extra names")
     megabytes = {name: round((folder / name).stat().st_size / 1e6, 2) for name in (NETWORK, TOKENIZER)}
     return {"weights": kind, "pieces_dropped": dropped, "rows": len(rows), **found, "megabytes": megabytes}
+
+
+def _clear(out: Path) -> None:
+    """Remove the networks of an earlier bundle in `out`: one without a place in the new one would lie there unused."""
+    names: list[str] = []
+    with suppress(ModelError):  # none is there, or one of another version
+        names = files_of(read_numbers(out))
+    for name in names:
+        (out / name).unlink(missing_ok=True)
+        with suppress(OSError):  # something else lies there
+            (out / name).parent.rmdir()
 
 
 def write_numbers(numbers: dict[str, Any], out: Path) -> None:
