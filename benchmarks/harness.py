@@ -12,6 +12,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,12 @@ def need(path: Path) -> Path:
     if not path.exists():
         raise SystemExit(f"this benchmark needs {path}; set GRADER_DATA to the folder of the data sets")
     return path
+
+
+def need_rapidocr() -> None:
+    """An exit that says what to install, where there is nothing on the shelf to compare with."""
+    if find_spec("rapidocr") is None:
+        raise SystemExit("this comparison needs rapidocr: pip install rapidocr==3.10.0")
 
 
 def interleaved(work: Mapping[str, Callable[[], object]], repeats: int = 5) -> dict[str, list[float]]:

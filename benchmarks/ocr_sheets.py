@@ -17,7 +17,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from harness import interleaved, median_ratio, table, write
+from harness import interleaved, median_ratio, need_rapidocr, table, write
 from ocr import Sample, error_rate, samples, three_channels
 
 from grader.demo.simulate import simulate_batch
@@ -71,6 +71,7 @@ def fill(sheets: list[list[Sample]], folder: Path, profile: str) -> tuple[Form, 
 
 def compare(sheets: list[list[Sample]], form: Form, pages: list[Page], repeats: int, profile: str) -> None:
     """Read every page by both, in turns."""
+    need_rapidocr()
     from rapidocr import RapidOCR
 
     one_thread = {"EngineConfig.onnxruntime.intra_op_num_threads": 1, "Global.log_level": "error"}

@@ -29,7 +29,7 @@ from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
-from harness import median_ratio, table, write
+from harness import median_ratio, need_rapidocr, table, write
 from ocr import Sample, compare_pages, error_rate, rapidocr_engines, samples
 from PIL import Image, ImageDraw, ImageFont
 from rendered_lines import degrade, random_text, render
@@ -59,10 +59,9 @@ def printed(number: int) -> list[Sample]:
 
 def compare_lines(repeats: int) -> dict[str, object]:
     """Errors and times of every category and engine."""
+    need_rapidocr()
     engine = PPOCR()
     engines: dict[str, Read] = {"grader": lambda crop: engine.read(crop).text, **rapidocr_engines()}
-    if "rapidocr" not in engines:
-        raise SystemExit("this comparison needs rapidocr: pip install rapidocr==3.10.0")
     work = [*samples(), *printed(24)]
     for read in engines.values():
         read(work[0].crop)  # loads the networks

@@ -68,6 +68,8 @@ def main() -> None:
     parser.add_argument("--same-work", type=int, default=12, help="pages that are also read by the others; 0: none")
     parser.add_argument("--keep", type=Path, help="folder to keep batches and runs in; a batch that is there is used")
     options = parser.parse_args()
+    if options.pages and options.same_work:
+        harness.need_rapidocr()
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.keep or Path(scratch)
         os.environ["GRADER_BENCH_BUNDLE"] = str(options.bundle.resolve())

@@ -52,6 +52,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=2)
     parser.add_argument("--bundle", type=Path, default=folder_for("en"), help="other networks than those that ship")
     options = parser.parse_args()
+    harness.need_rapidocr()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         os.environ["GRADER_BENCH_BUNDLE"] = str(options.bundle.resolve())
