@@ -62,7 +62,7 @@ class Network:
 
 
 def _give_back() -> None:
-    """Unpacking stored weights leaves four times their size in freed memory, which the C library (glibc) keeps."""
+    """Loading leaves as much freed memory as the weights take, which the C library (glibc) would keep."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:
         trim(0)
