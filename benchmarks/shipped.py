@@ -14,15 +14,12 @@ import torch
 
 from grader.scoring.bundle import NETWORK, read_numbers
 from grader.scoring.weights import unpacked
-from grader.training import cross_encoder, stored
+from grader.training import cross_encoder, mpnet, stored
 from grader.training.export import SHAPE
+from grader.training.onnx_graph import OF_BERT, PADDING
 
 _EMBEDDINGS = "base.embeddings"
-_MPNET = {
-    "attention.self.query": "attention.attn.q", "attention.self.key": "attention.attn.k",
-    "attention.self.value": "attention.attn.v", "attention.output.dense": "attention.attn.o",
-    "attention.output.LayerNorm": "attention.LayerNorm",
-}  # fmt: skip
+_MPNET = {ours: theirs for theirs, ours in OF_BERT.items()}
 
 
 def networks(bundle: Path) -> dict[str, torch.nn.Module]:
@@ -72,12 +69,12 @@ def _words(whole: np.ndarray, scale: np.ndarray) -> np.ndarray:
 
 
 def _as_mpnet(state: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Under the names of an MPNetModel, which counts positions from 2."""
+    """Under the names of an MPNetModel, which counts positions from PADDING."""
     found = {}
     for name, value in state.items():
         part = next((ours for ours in _MPNET if f".{ours}." in name), "")
         found[name.replace(part, _MPNET[part]) if part else name] = value
     places = f"{_EMBEDDINGS}.position_embeddings.weight"
-    missing = 514 - 2 - len(found[places])  # those that no text is long enough for
-    found[places] = np.pad(found[places], ((2, missing), (0, 0)))
+    missing = mpnet.POSITIONS - PADDING - len(found[places])  # those that no text is long enough for
+    found[places] = np.pad(found[places], ((PADDING, missing), (0, 0)))
     return found

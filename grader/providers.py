@@ -92,15 +92,18 @@ def open_session(
             model, options, providers=[_with_limit(name) for name in names], disabled_optimizers=list(without)
         )
     except Exception as error:  # onnxruntime raises its own unrelated classes
-        raise ModelError(
-            f"{path} cannot be loaded: {error}", "reinstall grader, or restore models/ in the checkout"
-        ) from error
+        raise not_loaded(path, error) from error
     if _PROVIDERS[provider][0] not in session.get_providers():  # a missing driver only makes it fall back
         remedy = "check its drivers, or use cpu"
         if provider == "cuda":
             remedy = "pip install 'onnxruntime-gpu[cuda,cudnn]' for CUDA's libraries, or use cpu"
         raise UsageError(f"the provider {provider!r} is installed but cannot start", remedy)
     return session
+
+
+def not_loaded(path: Path, error: Exception) -> ModelError:
+    """What to say of a model file that cannot be used."""
+    return ModelError(f"{path} cannot be loaded: {error}", "reinstall grader, or restore models/ in the checkout")
 
 
 def _with_limit(provider: str) -> tuple[str, dict[str, str]]:

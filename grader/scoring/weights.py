@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from grader.errors import ModelError
+from grader.providers import not_loaded
 
 _MESSAGES: dict[str, dict[str, tuple[int, str]]] = {  # field: number, type ("*": repeated)
     "Model": {"graph": (7, "Graph")},
@@ -55,10 +55,8 @@ def unpacked(path: Path) -> tuple[bytes, dict[str, np.ndarray]]:
     try:
         model.ParseFromString(path.read_bytes())
         made = _unpack(model.graph)
-    except (OSError, DecodeError, KeyError, ValueError) as error:
-        raise ModelError(
-            f"{path} cannot be loaded: {error}", "reinstall grader, or restore models/ in the checkout"
-        ) from error
+    except (OSError, DecodeError, LookupError, TypeError, ValueError) as error:
+        raise not_loaded(path, error) from error
     return model.SerializeToString(), made
 
 

