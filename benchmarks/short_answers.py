@@ -35,16 +35,16 @@ WANTED: dict[tuple[str, str], tuple[float, float]] = {
     ("scientsbank UD", "macro_f1_3way"): (0.54, 0.71),
     ("le test", "qwk"): (0.85, 0.92),
     ("ads test", "qwk"): (0.75, 0.85),
-    ("saf UA", "accuracy_parts"): (0.72, 0.76),
-    ("saf UQ", "accuracy_parts"): (0.64, 0.70),
+    ("saf UA", "accuracy_named"): (0.72, 0.76),
+    ("saf UQ", "accuracy_named"): (0.64, 0.70),
 }
 IN_WORDS = (
     "n", "accuracy_3way", "macro_f1_3way", "weighted_f1_3way", "accuracy_2way", "macro_f1_2way", "weighted_f1_2way",
     "ece", "coverage", "error_unflagged",
 )  # fmt: skip
 IN_MARKS = (
-    "n", "scale", "qwk", "qwk_surest_half", "accuracy_parts", "mean_absolute_error", "within_tolerance", "ece",
-    "coverage", "error_unflagged",
+    "n", "scale", "qwk", "qwk_surest_half", "accuracy_parts", "accuracy_named", "mean_absolute_error",
+    "within_tolerance", "ece", "coverage", "error_unflagged",
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from grader.exam.exam import ShortAnswerItem
 from grader.records import Mark, Response
 from grader.scoring import confidence as odds
 from grader.scoring import triage
-from grader.scoring.bundle import VERSION, Bundle, folder_for
+from grader.scoring.bundle import Bundle, folder_for
 from grader.scoring.encoding import nearest
 from grader.scoring.evidence import Met, Reading, conflict, meets
 from grader.scoring.lexical import LexicalScorer
@@ -29,6 +29,7 @@ from grader.scoring.stacking import Signals, signals
 from grader.scoring.task import ITEMS, Criterion, Judgement, Task, addressed
 from grader.scoring.text import View, look
 
+MARKER = "model:encoder/3"  # rises when other marks are made of the same readings
 _ONE_CLAUSE = 0.5  # likeness from which a clause turns a criterion, which is often a single clause: alike by chance
 
 
@@ -44,8 +45,9 @@ class EncoderScorer:
         if where is None:
             raise ModelError(f"there is no encoder for exams in {language!r}", "use --scorer lexical")
         self.bundle = Bundle.open(where)
-        self.name = f"model:{VERSION}" if provider == "cpu" else f"model:{VERSION}+{provider}"
+        self.name = MARKER if provider == "cpu" else f"{MARKER}+{provider}"
         self.readers = [Reader(member, provider) for member in self.bundle.members]
+        self.lightest = min(self.readers, key=lambda one: one.network.path.stat().st_size)
         self.lexical = LexicalScorer()
         self._task = lru_cache(maxsize=ITEMS)(lambda item, language: _EncoderTask(item, language, self))
 
@@ -58,20 +60,25 @@ class EncoderScorer:
         task = self._task(item, language)
         return [addressed(task.mark(response.text, response.confidence), response) for response in responses]
 
-    def weighed(self, item: ShortAnswerItem, language: str, text: str) -> tuple[list[np.ndarray], Signals]:
-        """For fitting confidence: the mark distribution of each criterion, and the signals but for agreement, of a
-        text that has tokens."""
+    def weighed(self, item: ShortAnswerItem, language: str, text: str) -> tuple[list[Reading], Signals]:
+        """For fitting what rubrics are marked by: what was read for each criterion, and the signals but for agreement,
+        of a text that has tokens."""
         task, answer = self._task(item, language), look(text)
         sight = self.lexical.extractor.sight
         judged, _ = task.judge(answer, sight(item.prompt), [sight(one) for one in task.whole])
-        return [one.masses for one in judged], task.signals(judged, 0.5)
+        found = [one.reading for one in judged if isinstance(one, _Judged) and one.reading is not None]
+        return found, task.signals(judged, 0.5)
 
-    def reading(self, question: str, references: Sequence[str], answer: View) -> tuple[Reading, np.ndarray, bool]:
-        """(both judges on an answer that has tokens, the lexical features, whether all of it was read)."""
-        outs, whole = zip(*(one.output(question, references, answer) for one in self.readers), strict=True)
+    def reading(
+        self, question: str, references: Sequence[str], answer: View, criterion: bool = False, light: bool = False
+    ) -> tuple[Reading, np.ndarray, bool]:
+        """(both judges on an answer that has tokens, the lexical features, whether all of it was read). criterion:
+        the references say one of a rubric; light: only the lightest network is asked."""
+        readers = [self.lightest] if light else self.readers
+        outs, whole = zip(*(one.output(question, references, answer) for one in readers), strict=True)
         out = together(outs)
         features, lexical = self.lexical.probabilities(question, references, answer)
-        steps = self.bundle.stack.steps(out.steps, lexical[:4])
+        steps = self.bundle.stack.steps(out.steps, lexical[:4], criterion)
         return Reading(steps, out, lexical), features, all(whole)
 
 
@@ -125,11 +132,11 @@ class _EncoderTask(Task):
         return Met(reading, answer.span(*span) if span else None, turned, most)
 
     def _meets(self, criterion: Criterion, answer: View) -> Met:
-        def read(part: View) -> Reading:
-            return self.scorer.reading(self.item.prompt, criterion.texts, part)[0]
+        def read(part: View, light: bool = False) -> Reading:
+            return self.scorer.reading(self.item.prompt, criterion.texts, part, criterion=True, light=light)[0]
 
         texts = [self.extractor.sight(text) for text in criterion.texts]
-        found = meets(read, texts, answer, self.extractor, self.stack)
+        found = meets(partial(read, light=True), read, texts, answer, self.extractor, self.stack)
         said = reversal(answer, texts, self.extractor.weights)
         turned = _taken_back(said.unsaid, max(self.limits.reversed, _ONE_CLAUSE))
         return replace(found, conflict=max(found.conflict, turned))

@@ -1,8 +1,9 @@
 """Which stretch of an answer meets a criterion, and whether another stretch says the opposite.
 
 A criterion is read beside single clauses, then beside runs of them: the smallest run that carries as much as the
-answer gives is the evidence, and what was read of it is the judgement. Where the whole answer carries more than any
-run grown from one clause, runs are cut from the whole instead. Readings are functions of text alone.
+answer gives is the evidence. Where the whole answer carries more than any run grown from one clause, runs are cut from
+the whole instead. One network looks for the evidence, because that takes tens of readings; all of them judge what it
+found. Readings are functions of text alone.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from grader.scoring.text import View
 CLAUSES = 8  # read one by one, those closest to the criterion; a short answer has fewer
 _GAIN = 0.02  # of the mean step probability: less is no reason to take in, or keep, another clause
 _RIGHT = 0.5  # probability of passing the third step from which a stretch says the right thing
+_SUSPECT = 0.5  # probability, to the network that looks, from which all are asked whether a clause contradicts
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,25 +53,26 @@ class Met:
 Read = Callable[[View], Reading]
 
 
-def meets(read: Read, texts: Sequence[View], answer: View, extractor: Extractor, stack: Stack) -> Met:
-    """One criterion. texts: any of them says it. read: both judges on a stretch of the answer beside them."""
-    whole = read(answer)
-    count = len(answer.clauses)
-    if count < 2:
-        return Met(whole, _trimmed(answer, *answer.clauses[0]) if count else None)
-    runs = _Runs(read, answer)
+def meets(look: Read, read: Read, texts: Sequence[View], answer: View, extractor: Extractor, stack: Stack) -> Met:
+    """One criterion. texts: any of them says it. look: the word of the network that looks for evidence, on a stretch
+    of the answer beside them; read: that of all networks."""
+    clauses = answer.clauses
+    if len(clauses) < 2:
+        return Met(read(answer), _trimmed(answer, *clauses[0]) if clauses else None)
+    runs = _Runs(look, answer)
     singles = {place: runs.read(place, place) for place in _closest(texts, answer, extractor)}
-    best = max(singles, key=lambda place: (singles[place].value, -place))
-    first, last = runs.grown(best)
-    if whole.value > runs.read(first, last).value + _GAIN:
-        first, last = runs.cut(whole.value)
-    found = runs.read(first, last)
-    others = [one for place, one in singles.items() if not first <= place <= last]
-    return Met(
-        found,
-        _trimmed(answer, answer.clauses[first][0], answer.clauses[last][1]),
-        _opposed(others, stack) if found.steps[2] >= _RIGHT else 0.0,
-    )
+    first, last = runs.grown(max(singles, key=lambda place: (singles[place].value, -place)))
+    whole = look(answer).value
+    if whole > runs.read(first, last).value + _GAIN:
+        first, last = runs.cut(whole)
+    start, end = clauses[first][0], clauses[last][1]
+    found = read(answer.part(start, end))
+    opposed = 0.0
+    if found.steps[2] >= _RIGHT:
+        others = [place for place in singles if not first <= place <= last]
+        suspects = [place for place in others if stack.classes(singles[place].output.classes)[1] >= _SUSPECT]
+        opposed = _opposed([read(answer.part(*clauses[place])) for place in suspects], stack)
+    return Met(found, _trimmed(answer, start, end), opposed)
 
 
 def conflict(read: Read, reading: Reading, answer: View, stack: Stack) -> float:

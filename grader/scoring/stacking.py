@@ -60,7 +60,9 @@ def signals(steps: np.ndarray, classes: np.ndarray, lexical: np.ndarray, agreeme
 class Stack:
     """encoder, lexical: weights of the step logits; bias: of each step. contradictory: added to that class's log
     probability. confidence: kind → a weight for each of SIGNALS, then the bias. apart: limit of the flag
-    heads_disagree, on either distance. clause: probability from which a clause that contradicts costs the mark."""
+    heads_disagree, on either distance. clause: probability from which a clause that contradicts costs the mark.
+    criterion: what stands for encoder and lexical under a rubric: networks that learnt from whole reference answers
+    know less of single points."""
 
     encoder: float
     lexical: float
@@ -69,6 +71,7 @@ class Stack:
     confidence: Mapping[str, tuple[float, ...]]
     apart: float
     clause: float
+    criterion: tuple[float, float]
 
     @classmethod
     def read(cls, numbers: Mapping[str, Any]) -> Stack:
@@ -77,15 +80,17 @@ class Stack:
             confidence = {kind: tuple(map(float, numbers["confidence"][kind])) for kind in KINDS}
             plain = {key: float(numbers[key]) for key in ("encoder", "lexical", "contradictory", "apart", "clause")}
             bias = tuple(map(float, numbers["bias"]))
+            encoder, lexical = map(float, numbers.get("criterion", (plain["encoder"], plain["lexical"])))
             if len(bias) != 4 or any(len(weights) != len(SIGNALS) + 1 for weights in confidence.values()):
                 raise ValueError("it has another number of steps or signals")
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"the scorer's stacking numbers cannot be used: {error}", "reinstall grader") from error
-        return cls(bias=bias, confidence=confidence, **plain)
+        return cls(bias=bias, confidence=confidence, criterion=(encoder, lexical), **plain)
 
-    def steps(self, encoder: np.ndarray, lexical: np.ndarray) -> np.ndarray:
-        """4 falling probabilities from those of the two judges."""
-        summed = self.encoder * logit(encoder) + self.lexical * logit(lexical) + np.array(self.bias)
+    def steps(self, encoder: np.ndarray, lexical: np.ndarray, criterion: bool = False) -> np.ndarray:
+        """4 falling probabilities from those of the two judges. criterion: of a rubric, not the whole mark."""
+        first, second = self.criterion if criterion else (self.encoder, self.lexical)
+        summed = first * logit(encoder) + second * logit(lexical) + np.array(self.bias)
         return sigmoid(np.minimum.accumulate(summed, axis=-1))
 
     def classes(self, classes: np.ndarray) -> np.ndarray:

@@ -77,6 +77,14 @@ def _part(share: np.ndarray) -> np.ndarray:
     return np.where(share > 0.9999, 2, np.where(share < 0.0001, 0, 1))
 
 
+def most_likely_part(steps: np.ndarray) -> np.ndarray:
+    """The likeliest of the same classes, from n x 4 probabilities of passing each step: a mark, which is to lie near
+    the human's, keeps to the middle where this names an end."""
+    nothing, full = 1 - steps[..., 0], steps[..., 3]
+    named: np.ndarray = np.stack([nothing, 1 - nothing - full, full], axis=-1).argmax(-1)
+    return named
+
+
 def label(scorer: Scorer, row: Row) -> Label:
     """correct, contradictory or incorrect. Raises UsageError for a scorer that does not tell them apart."""
     answer = look(row.text)
@@ -89,6 +97,22 @@ def label(scorer: Scorer, row: Row) -> Label:
         named = three_way(scorer.probabilities(row.question, row.references, answer)[1], scorer.three_way)
         return cast(Label, named)
     raise UsageError(f"the scorer {scorer.name} does not name classes", "judge it by its marks")
+
+
+def parts(scorer: Scorer, rows: Sequence[Row]) -> dict[str, float]:
+    """How often the likeliest of fully right, in between and worth nothing is the human's; of scorers that say how
+    likely each is."""
+    steps = np.zeros((len(rows), 4))
+    for place, row in enumerate(rows):
+        answer = look(row.text)
+        if isinstance(scorer, EncoderScorer) and answer.tokens:
+            steps[place] = scorer.reading(row.question, row.references, answer)[0].steps
+        elif isinstance(scorer, LexicalScorer) and answer.tokens:
+            steps[place] = scorer.probabilities(row.question, row.references, answer)[1][:4]
+        elif answer.tokens:
+            return {}
+    human = _part(np.array([row.score for row in rows]))
+    return {"accuracy_named": float(np.mean(human == most_likely_part(steps)))}
 
 
 def labels(scorer: Scorer, rows: Sequence[Row]) -> dict[str, float]:
@@ -113,7 +137,7 @@ def split_figures(scorer: Scorer, rows: Sequence[Row]) -> dict[str, Any]:
     if len({row.top for row in rows}) > 1:
         return _mean_over_items(rows, marks, tolerance, items)
     found = figures(rows, marks, tolerance)
-    return found | labels(scorer, rows) if rows[0].label else found
+    return found | (labels(scorer, rows) if rows[0].label else parts(scorer, rows))
 
 
 def _mean_over_items(

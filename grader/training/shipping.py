@@ -80,9 +80,9 @@ def ship(runs: Sequence[Run], folder: Path, out: Path, rubrics: int, say: Say) -
     if rubrics and all(one.state.is_file() for one in held_out):
         say("marking under rubrics made of reference answers")
         folds = balanced_folds(rows, runs[0].recipe.folds, runs[0].recipe.seed)
-        away = [row for row, fold in zip(rows, folds, strict=True) if fold == 0][: 4 * rubrics]
-        judged = _under_rubrics(held_out, away, numbers, rubrics)
-        report["rubrics"] = rubric_confidence.add(fitted, judged)
+        away = [row for row, fold in zip(rows, folds, strict=True) if fold == 0]
+        weighed = _under_rubrics(held_out, away, numbers, rubrics)
+        report["rubrics"] = rubric_confidence.add(fitted, weighed)
         write_numbers(numbers, out)
     report["recipes"] = {run.recipe.base: run.recipe.model_dump(mode="json") for run in runs}
     taught = [run.folder / TEACHER for run in runs if (run.folder / TEACHER).is_file()]
@@ -120,10 +120,9 @@ def _held(run: Path, count: int) -> tuple[list[int], np.ndarray, np.ndarray]:
 
 def _under_rubrics(
     members: Sequence[Trained], rows: Sequence[Row], numbers: dict[str, Any], most: int
-) -> list[stacking.Judged]:
+) -> list[rubric_confidence.Weighed]:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         export(members, rows[:10], folder, lambda _: None)
         write_numbers({**read_numbers(folder), **{key: numbers[key] for key in ("stacking", "limits")}}, folder)
-        graded = [row for row in rows if not row.label]
-        return rubric_confidence.decisions(EncoderScorer(folder=folder), graded, most)
+        return rubric_confidence.weigh(EncoderScorer(folder=folder), rows, most)
