@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
-from bundles import bundle
+from bundles import ROWS, bundle, trained
 
 from grader.exam.exam import ShortAnswerItem
 from grader.records import Response
@@ -16,6 +17,7 @@ from grader.scoring.lexical import LexicalScorer
 from grader.scoring.network import Output
 from grader.scoring.reader import Reader
 from grader.scoring.stacking import UNFITTED, Signals, Stack
+from grader.scoring.text import View, look
 from grader.training.rows import Row
 
 pytest.importorskip("onnx")
@@ -91,6 +93,37 @@ def test_weights_and_confidence_are_fitted_together() -> None:
     assert report["rubric/exact"]["ece"] <= report["rubric/exact"]["ece_borrowed"]
     assert numbers["confidence"]["holistic/exact"] == UNFITTED["confidence"]["holistic/exact"]
     assert Stack.read(numbers).criterion == tuple(numbers["criterion"])
+
+
+def test_the_lightest_network_looks_for_evidence_and_all_judge_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export = pytest.importorskip("grader.training.export").export
+    both = [trained(tmp_path / str(types), types=types) for types in (2, 0)]
+    export(both, ROWS, tmp_path / "both", lambda _: None)
+    scorer = EncoderScorer(folder=tmp_path / "both")
+    heavy = next(one for one in scorer.readers if one is not scorer.lightest)
+    assert scorer.lightest.network.path.stat().st_size < heavy.network.path.stat().st_size
+    answer = "The wind takes the vapour away. It is hot. The sun is not wind. Water dries faster because of wind."
+    read: dict[Reader, list[str]] = {one: [] for one in scorer.readers}
+    output = Reader.output
+
+    def counted(self: Reader, question: str, references: tuple[str, ...], part: View) -> tuple[Output, bool]:
+        read[self].append(part.written)
+        return output(self, question, references, part)
+
+    monkeypatch.setattr(Reader, "output", counted)
+    (mark,) = scorer.score(ITEM, "en", [Response("0", ITEM.id, answer)])
+    assert [one.id for one in mark.criteria] == ["a", "b"]
+    assert len(read[heavy]) == 1 + len(ITEM.rubric)  # the whole answer once, and what was found for each criterion
+    assert len(read[scorer.lightest]) > 3 * len(read[heavy])
+    readings, _ = scorer.weighed(ITEM, "en", answer)
+    for found, criterion in zip(readings, ITEM.rubric, strict=True):
+        assert any(
+            found.output.state.tobytes()
+            == scorer.reading(ITEM.prompt, [criterion.criterion], look(part))[0].output.state.tobytes()
+            for part in read[heavy]
+        )
 
 
 def test_an_exam_is_marked_by_the_weights_of_its_bundle(

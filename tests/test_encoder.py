@@ -23,12 +23,11 @@ from grader.scoring import choose
 from grader.scoring import confidence as odds
 from grader.scoring.bundle import NETWORK, NUMBERS, TOKENIZER, Bundle, files_of
 from grader.scoring.encoder import EncoderScorer
-from grader.scoring.encoder import _Judged as EncoderJudgement
 from grader.scoring.encoding import nearest
 from grader.scoring.network import Output
 from grader.scoring.reader import Reader, together
 from grader.scoring.stacking import KINDS, UNFITTED, Signals, Stack
-from grader.scoring.text import View, look
+from grader.scoring.text import look
 
 TOWEL = "Why does a wet towel dry faster on a windy day?"
 HOLISTIC = ShortAnswerItem(
@@ -316,40 +315,6 @@ def test_several_networks_are_heard_in_the_mean(tmp_path: Path) -> None:
         assert 0 <= mark.mark <= HOLISTIC.max_mark
     _, _, whole = scorer.reading("towel", ("wind",), look("the wind dries. " * 100))
     assert not whole  # what one of them could not read was not read
-
-
-def test_the_lightest_network_looks_for_evidence_and_all_judge_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    export = pytest.importorskip("grader.training.export").export
-    both = [trained(tmp_path / str(types), types=types) for types in (2, 0)]
-    export(both, ROWS, tmp_path / "both", lambda _: None)
-    scorer = EncoderScorer(folder=tmp_path / "both")
-    heavy = next(one for one in scorer.readers if one is not scorer.lightest)
-    assert scorer.lightest.network.path.stat().st_size < heavy.network.path.stat().st_size
-    answer = "The wind takes the vapour away. It is hot. The sun is not wind. Water dries faster because of wind."
-    read: dict[Reader, list[str]] = {one: [] for one in scorer.readers}
-    output = Reader.output
-
-    def counted(self: Reader, question: str, references: tuple[str, ...], part: View) -> tuple[Output, bool]:
-        read[self].append(part.written)
-        return output(self, question, references, part)
-
-    monkeypatch.setattr(Reader, "output", counted)
-    (mark,) = scorer.score(RUBRIC, "en", [Response("0", RUBRIC.id, answer)])
-    check(mark, RUBRIC, answer)
-    assert len(read[heavy]) == 1 + len(RUBRIC.rubric)  # the whole answer once, and what was found for each criterion
-    assert len(read[scorer.lightest]) > 3 * len(read[heavy])
-    task = scorer._task(RUBRIC, "en")
-    judged, _ = task.judge(look(answer), look(TOWEL), [look(one) for one in task.whole])
-    for one, criterion in zip(judged, task.criteria, strict=True):
-        assert isinstance(one, EncoderJudgement)
-        assert one.reading is not None
-        assert any(
-            one.reading.output.state.tobytes()
-            == scorer.reading(TOWEL, criterion.texts, look(part))[0].output.state.tobytes()
-            for part in read[heavy]
-        )
 
 
 def test_a_network_of_an_earlier_bundle_does_not_stay_behind(tmp_path: Path) -> None:
